@@ -1,0 +1,131 @@
+import type { LoginData, PageData, PageName } from '../../src/http/page-data.ts';
+import type { Renderer, RenderOptions } from '../../src/http/render.ts';
+
+/** One state of one page, ready to be rendered. */
+export interface PageFixture {
+  name: string;
+  page: PageName;
+  data: PageData[PageName];
+  render(renderer: Renderer, options: RenderOptions): string;
+}
+
+function fixture<P extends PageName>(name: string, page: P, data: PageData[P]): PageFixture {
+  return { name, page, data, render: (renderer, options) => renderer.render(page, data, options) };
+}
+
+/** The data is only right when it comes from a fixture of the same page. */
+export function withData(original: PageFixture, data: unknown): PageFixture {
+  return fixture(original.name, original.page, data as PageData[PageName]);
+}
+
+const longWord = 'Vermögensverwaltungsgesellschaftsbeteiligungs';
+export const longName = `${longWord}holding der Vereinigten Beispielbanken Mecklenburg-Vorpommern GmbH & Co. KG`;
+
+const login: LoginData = {
+  action: '/interaction/V1StGXR8Z5jdHi6BmyT/login',
+  csrfToken: 'b3BlbiBzZXNhbWU',
+  clientName: 'Example Money',
+};
+
+const consent = {
+  action: '/interaction/V1StGXR8Z5jdHi6BmyT/consent',
+  csrfToken: 'b3BlbiBzZXNhbWU',
+  clientName: 'Example Money',
+  clientUri: 'https://money.example/',
+  logoUri: '/assets/mark.svg',
+  accountName: 'Anna Berger',
+  resources: [
+    {
+      name: 'Accounts',
+      permissions: [
+        'See the names and numbers of your accounts',
+        'See your balances',
+        'See your transactions of the last 12 months',
+      ],
+    },
+  ],
+  claims: ['openid', 'profile', 'email', 'offline_access', 'loyalty'],
+  until: new Date(Date.UTC(2027, 1, 20, 15, 4)),
+  redirectHost: 'money.example',
+};
+
+const logoutForm =
+  '<form id="op.logoutForm" method="post" action="/session/end/confirm">' +
+  '<input type="hidden" name="xsrf" value="0123456789abcdef"/></form>';
+
+const reference = '0193a4f2-7c1e-7d52-9f0a-5f7d1c2b3a49';
+
+const errorCodes = [
+  'invalid_client',
+  'interaction_not_found',
+  'not_found',
+  'access_denied',
+  'something_new',
+  'csrf_mismatch',
+  'temporarily_unavailable',
+  'interaction_used',
+  'login_throttled',
+];
+
+/** Every page in every state that a customer can see. */
+export const pageFixtures: PageFixture[] = [
+  fixture('login', 'login', login),
+  fixture('login-failed', 'login', { ...login, username: 'anna', error: 'login_failed' }),
+  fixture('login-throttled', 'login', {
+    ...login,
+    username: 'anna',
+    error: 'login_throttled',
+    retryAfterSeconds: 90,
+  }),
+  fixture('login-stale', 'login', { ...login, username: 'anna', error: 'csrf_mismatch' }),
+  fixture('login-missing', 'login', {
+    ...login,
+    error: 'missing_fields',
+    fields: { username: 'missing', password: 'missing' },
+  }),
+  fixture('login-long', 'login', {
+    ...login,
+    clientName: longName,
+    username: `${longWord}@${longWord}.example`,
+    error: 'missing_fields',
+    fields: { password: 'missing' },
+  }),
+  fixture('consent', 'consent', consent),
+  fixture('consent-small', 'consent', {
+    action: consent.action,
+    csrfToken: consent.csrfToken,
+    clientName: 'Example Money',
+    resources: [],
+    claims: [],
+    until: consent.until,
+    redirectHost: 'com.example.money',
+  }),
+  fixture('consent-long', 'consent', {
+    ...consent,
+    clientName: longName,
+    clientUri: `https://${'a-very-long-label.'.repeat(6)}example/`,
+    accountName: `${longWord}@${longWord}.example`,
+    resources: [
+      ...consent.resources,
+      { name: longName, permissions: [`${longWord} ${longWord}`, longName, longWord.repeat(3)] },
+    ],
+    redirectHost: `${'a-very-long-label.'.repeat(6)}example`,
+  }),
+  fixture('logout', 'logout', { form: logoutForm }),
+  fixture('logout-client', 'logout', { form: logoutForm, clientName: 'Example Money' }),
+  fixture('logged-out', 'logged-out', { clientName: 'Example Money' }),
+  fixture('still-signed-in', 'logged-out', { stillSignedIn: true }),
+  ...errorCodes.map((code) => fixture(`error-${code}`, 'error', { code, reference })),
+  fixture('error-back', 'error', {
+    code: 'access_denied',
+    reference,
+    backUrl: 'https://money.example/callback?error=access_denied',
+  }),
+  fixture('development', 'development-callback', {
+    code: 'Vq3Zc1mY5x0R7nK2eJ8wL4tB6uS9dHpGfAoXiCyN',
+    command:
+      "curl --cacert .countersign/ca.pem --user 'demo:secret' --data 'grant_type=authorization_code' " +
+      "--data 'code=Vq3Zc1mY5x0R7nK2eJ8wL4tB6uS9dHpGfAoXiCyN' https://localhost:3443/token",
+  }),
+  fixture('development-failed', 'development-callback', { error: 'access_denied' }),
+];
