@@ -1,0 +1,68 @@
+/** The closed list of what is audited: the type, and what happened in a sentence. */
+export const auditEventTypes = {
+  'authentication.succeeded': 'A customer logged in.',
+  'authentication.failed': 'A login was refused.',
+  'authentication.throttled': 'A login was not tried, because too many had failed before.',
+  'authorization.requested': 'A client asked for access.',
+  'authorization.granted': 'Access was granted and the customer sent back to the client.',
+  'authorization.denied': 'The customer refused access or gave up.',
+  'authorization.refused': 'An authorization request was refused.',
+  'consent.given': 'A customer agreed to the access that a client asked for.',
+  'token.issued': 'A client received tokens.',
+  'token.refreshed': 'A client used a refresh token to receive new tokens.',
+  'token.refused': 'A token request was refused.',
+  'token.revoked': 'A client revoked a token.',
+  'token.revocation_refused': 'A revocation request was refused.',
+  'token.introspected': 'A resource server asked about a token.',
+  'token.introspection_refused': 'An introspection request was refused.',
+  'userinfo.read': 'A client read the claims of a customer.',
+  'userinfo.refused': 'A userinfo request was refused.',
+  'replay.detected': 'A code, refresh token or client assertion was used a second time.',
+  'grant.revoked': 'A grant ended, and every token under it.',
+  'logout.completed': 'A customer logged out.',
+  'logout.refused': 'A logout request was refused.',
+  'backchannel_logout.sent': 'A client was told that its customer logged out.',
+  'backchannel_logout.failed': 'A client could not be told that its customer logged out.',
+  'client.created': 'A client was registered.',
+  'client.updated': 'A client was changed.',
+  'client.deleted': 'A client was deleted.',
+  'client.authentication_failed': 'A client could not prove who it is.',
+  'certificate.refused': 'A client certificate was refused.',
+  'customer.created': 'A customer was added.',
+  'customer.updated': 'A customer was changed.',
+  'customer.deleted': 'A customer was deleted.',
+  'customer.password_changed': 'The password of a customer was changed.',
+  'customer.password_rehashed': 'The stored hash of a password was renewed with the present cost.',
+  'resource_server.created': 'A resource server was added.',
+  'resource_server.updated': 'A resource server was changed.',
+  'resource_server.deleted': 'A resource server was deleted.',
+  'signing_key.created': 'A signing key was created.',
+  'signing_key.activated': 'A signing key began to sign.',
+  'signing_key.retired': 'A signing key stopped to sign; its signatures still verify.',
+  'signing_key.deleted': 'A signing key was deleted.',
+  'configuration.applied':
+    'Clients and resource servers were brought in line with the static file.',
+  'server.started': 'A server process began to answer.',
+  'server.stopped': 'A server process stopped to answer.',
+  'migration.applied': 'The database schema was changed.',
+} as const;
+
+/** One of the types of {@link auditEventTypes}. */
+export type AuditEventType = keyof typeof auditEventTypes;
+
+/** Who did it. */
+export interface AuditActor {
+  type: 'customer' | 'client' | 'operator' | 'system';
+  id?: string;
+}
+
+/** What happened, as the code that saw it says it; time, request and address are added when it is recorded. */
+export interface AuditEntry {
+  type: AuditEventType;
+  outcome: 'success' | 'refused' | 'error';
+  actor: AuditActor;
+  clientId?: string;
+  customerId?: string;
+  /** Facts of the type; secrets in it are taken out before it is kept. */
+  detail?: Record<string, unknown>;
+}

@@ -1,0 +1,190 @@
+import { LRUCache } from 'lru-cache';
+import type { PrismaClient } from '../database/generated/client.ts';
+import type { Prisma } from '../database/generated/client.ts';
+import { Problem } from '../problem.ts';
+import { equalDigests, keyedDigest } from '../security/secrets.ts';
+import { isSecretMethod } from './client.ts';
+import type { Client, ClientMetadata } from './client.ts';
+
+/** What is written of a client; `secret` leaves the stored one alone when it is undefined. */
+export interface ClientDraft {
+  metadata: ClientMetadata;
+  permissions: Readonly<Record<string, readonly string[]>>;
+  source: 'file' | 'operator';
+  secret?: string | undefined;
+}
+
+/** Clients in the database, with a short memory of the ones in use. */
+export interface ClientStore {
+  find(id: string): Promise<Client | undefined>;
+  /** Metadata of an active client. */
+  metadataOf(id: string): Promise<ClientMetadata | undefined>;
+  /** What the client may request, by resource server. */
+  permissionsOf(id: string): Promise<Readonly<Record<string, readonly string[]>>>;
+  verifySecret(id: string, secret: string): Promise<boolean>;
+  list(): Promise<Client[]>;
+  /** Problem('client_exists'). */
+  insert(draft: ClientDraft): Promise<Client>;
+  /** Inserts or replaces; for the static file and for updates. */
+  save(draft: ClientDraft): Promise<Client>;
+  setStatus(id: string, status: Client['status']): Promise<void>;
+  setSecret(id: string, secret: string): Promise<void>;
+  /** Deletes the client and everything issued to it. Problem('client_not_found'). */
+  delete(id: string): Promise<void>;
+}
+
+interface Dependencies {
+  prisma: Pick<PrismaClient, 'client' | 'artifact' | '$transaction'>;
+  digestKey: Buffer;
+  /** How long a read may be remembered: the longest that a change made by another process goes unseen. */
+  cacheTtlMs: number;
+}
+
+type Row = Prisma.ClientGetPayload<{ include: { permissions: true } }>;
+type Remembered = { client: Client; secretDigest: Uint8Array | null } | 'absent';
+
+const include = { permissions: true } as const;
+
+/** The store of clients. Secrets are kept as keyed digests: they are random, so a slow hash adds nothing. */
+export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencies): ClientStore {
+  const cache = new LRUCache<string, Remembered>({
+    max: 5000,
+    ttl: cacheTtlMs,
+    // One look-up for all requests that ask at once; "absent" is remembered too, so that guessing costs little.
+    async fetchMethod(id) {
+      const row = await prisma.client.findUnique({ where: { id }, include });
+      return row === null ? 'absent' : { client: asClient(row), secretDigest: row.secretDigest };
+    },
+  });
+
+  async function remembered(id: string) {
+    const entry = await cache.fetch(id);
+    return entry === 'absent' ? undefined : entry;
+  }
+
+  async function active(id: string): Promise<Client | undefined> {
+    const client = (await remembered(id))?.client;
+    return client?.status === 'active' ? client : undefined;
+  }
+
+  const digestOf = (id: string, secret: string) =>
+    new Uint8Array(keyedDigest(digestKey, `client-secret:${id}`, secret));
+
+  function columns({ metadata, source, secret }: ClientDraft) {
+    const { client_id: id, ...rest } = metadata;
+    const secretDigest = secret === undefined ? {} : { secretDigest: digestOf(id, secret) };
+    const name = metadata.client_name ?? id;
+    return { name, metadata: rest as Prisma.InputJsonObject, source, ...secretDigest };
+  }
+
+  async function update(id: string, data: Prisma.ClientUpdateManyMutationInput): Promise<void> {
+    const { count } = await prisma.client.updateMany({ where: { id }, data });
+    cache.delete(id);
+    if (count === 0) throw new Problem('client_not_found', { detail: id });
+  }
+
+  return {
+    async find(id) {
+      return (await remembered(id))?.client;
+    },
+
+    async metadataOf(id) {
+      return (await active(id))?.metadata;
+    },
+
+    async permissionsOf(id) {
+      return (await active(id))?.permissions ?? {};
+    },
+
+    async verifySecret(id, secret) {
+      const entry = await remembered(id);
+      const expected = entry?.secretDigest ?? new Uint8Array(32);
+      const isEqual = equalDigests(expected, digestOf(id, secret));
+      return isEqual && entry?.client.status === 'active';
+    },
+
+    async list() {
+      const rows = await prisma.client.findMany({ include, orderBy: { id: 'asc' } });
+      return rows.map(asClient);
+    },
+
+    async insert(draft) {
+      const id = draft.metadata.client_id;
+      const permissions = { create: permissionRows(draft) };
+      try {
+        const data = { id, ...columns(draft), permissions };
+        const row = await prisma.client.create({ data, include });
+        cache.delete(id);
+        return asClient(row);
+      } catch (error) {
+        throw asProblem(error, id);
+      }
+    },
+
+    async save(draft) {
+      const id = draft.metadata.client_id;
+      const create = { id, ...columns(draft), permissions: { create: permissionRows(draft) } };
+      const update_ = {
+        ...columns(draft),
+        permissions: { deleteMany: {}, create: permissionRows(draft) },
+      };
+      try {
+        const row = await prisma.client.upsert({ where: { id }, create, update: update_, include });
+        return asClient(row);
+      } catch (error) {
+        throw asProblem(error, id);
+      } finally {
+        cache.delete(id);
+      }
+    },
+
+    setStatus: (id, status) => update(id, { status }),
+
+    async setSecret(id, secret) {
+      const client = (await remembered(id))?.client;
+      if (client !== undefined && !isSecretMethod(client.metadata.token_endpoint_auth_method)) {
+        throw new Problem('client_invalid', { detail: `${id} does not authenticate by a secret` });
+      }
+      await update(id, { secretDigest: digestOf(id, secret) });
+    },
+
+    async delete(id) {
+      const [, { count }] = await prisma.$transaction([
+        prisma.artifact.deleteMany({ where: { clientId: id } }),
+        prisma.client.deleteMany({ where: { id } }),
+      ]);
+      cache.delete(id);
+      if (count === 0) throw new Problem('client_not_found', { detail: id });
+    },
+  };
+}
+
+function permissionRows({ permissions }: ClientDraft) {
+  return Object.entries(permissions).map(([resourceServerIdentifier, scopes]) => ({
+    resourceServerIdentifier,
+    scopes: [...scopes],
+  }));
+}
+
+function asClient(row: Row): Client {
+  return {
+    id: row.id,
+    name: row.name,
+    metadata: { ...(row.metadata as Omit<ClientMetadata, 'client_id'>), client_id: row.id } as ClientMetadata,
+    status: row.status === 'active' ? 'active' : 'suspended',
+    source: row.source === 'file' ? 'file' : 'operator',
+    permissions: Object.fromEntries(
+      row.permissions.map((permission) => [permission.resourceServerIdentifier, permission.scopes]),
+    ),
+    hasSecret: row.secretDigest !== null,
+  };
+}
+
+/** Prisma's codes: P2002 a unique value exists, P2003 a foreign key points nowhere. */
+function asProblem(error: unknown, id: string): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'P2002') return new Problem('client_exists', { detail: id, cause: error });
+  if (code !== 'P2003') return error;
+  const detail = `${id} has a permission on a resource server that does not exist`;
+  return new Problem('resource_server_not_found', { detail, cause: error });
+}

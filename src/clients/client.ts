@@ -1,0 +1,137 @@
+import { Problem } from '../problem.ts';
+
+/** How a client proves who it is (RFC 7591 `token_endpoint_auth_method`). */
+export const authenticationMethods = [
+  'none',
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+] as const;
+export type AuthenticationMethod = (typeof authenticationMethods)[number];
+
+/** A registered client, without its secret. */
+export interface Client {
+  id: string;
+  name: string;
+  /** RFC 7591 client metadata. */
+  metadata: ClientMetadata;
+  status: 'active' | 'suspended';
+  /** "file" when the static configuration file owns it. */
+  source: 'file' | 'operator';
+  /** Resource server identifier → scopes that it may request there. */
+  permissions: Readonly<Record<string, readonly string[]>>;
+  hasSecret: boolean;
+}
+
+/** The members of RFC 7591, RFC 8705 and OpenID registration that the rules look at; others pass through. */
+export interface ClientMetadata {
+  client_id: string;
+  client_name?: string | undefined;
+  client_uri?: string | undefined;
+  application_type?: 'web' | 'native' | undefined;
+  redirect_uris: string[];
+  post_logout_redirect_uris?: string[] | undefined;
+  grant_types: string[];
+  response_types: string[];
+  token_endpoint_auth_method: AuthenticationMethod;
+  tls_client_auth_subject_dn?: string | undefined;
+  tls_client_auth_san_dns?: string | undefined;
+  tls_client_auth_san_uri?: string | undefined;
+  tls_client_auth_san_ip?: string | undefined;
+  tls_client_auth_san_email?: string | undefined;
+  tls_client_certificate_bound_access_tokens?: boolean | undefined;
+  jwks?: { keys: Record<string, unknown>[] } | undefined;
+  jwks_uri?: string | undefined;
+  [member: string]: unknown;
+}
+
+const subjectMembers = [
+  'tls_client_auth_subject_dn',
+  'tls_client_auth_san_dns',
+  'tls_client_auth_san_uri',
+  'tls_client_auth_san_ip',
+  'tls_client_auth_san_email',
+] as const;
+
+/**
+ * The metadata with what its authentication method implies: a certificate client's tokens are bound to its certificate.
+ * Problem('client_invalid') names every fault at once.
+ */
+export function completeClient(metadata: ClientMetadata): ClientMetadata {
+  const faults = [
+    ...redirectFaults(metadata),
+    ...grantFaults(metadata),
+    ...authenticationFaults(metadata),
+  ];
+  if (faults.length > 0) throw new Problem('client_invalid', { detail: faults.join('; ') });
+  if (!isCertificateMethod(metadata.token_endpoint_auth_method)) return metadata;
+  return { ...metadata, tls_client_certificate_bound_access_tokens: true };
+}
+
+/** Whether the method is one of RFC 8705. */
+export function isCertificateMethod(method: AuthenticationMethod): boolean {
+  return method === 'tls_client_auth' || method === 'self_signed_tls_client_auth';
+}
+
+/** Whether clients of this method have a secret. */
+export function isSecretMethod(method: AuthenticationMethod): boolean {
+  return method === 'client_secret_basic' || method === 'client_secret_post';
+}
+
+function redirectFaults({ redirect_uris, application_type, grant_types }: ClientMetadata): string[] {
+  if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
+    return ['redirect_uris must have a member for the authorization code grant'];
+  }
+  return redirect_uris.flatMap((uri) => {
+    const fault = redirectFault(uri, application_type ?? 'web');
+    return fault === undefined ? [] : [`redirect URI ${uri} ${fault}`];
+  });
+}
+
+/** RFC 9700 §2.1, RFC 8252 §7, FAPI 2 §5.3.2.2. */
+function redirectFault(uri: string, applicationType: 'web' | 'native'): string | undefined {
+  const url = URL.parse(uri);
+  if (url === null) return 'is not an absolute URI';
+  if (uri.includes('#')) return 'has a fragment';
+  if (uri.includes('*')) return 'has a wildcard';
+  if (url.username !== '' || url.password !== '') return 'has user information';
+  if (url.protocol === 'https:') return undefined;
+  if (applicationType === 'web') return 'is not https';
+  if (url.protocol === 'http:') {
+    const isLoopback = url.hostname === '127.0.0.1' || url.hostname === '[::1]';
+    return isLoopback ? undefined : 'is http and not a loopback address';
+  }
+  return url.protocol.includes('.') ? undefined : 'has a scheme that is not a reversed domain name';
+}
+
+const offeredGrants = ['authorization_code', 'client_credentials', 'refresh_token'];
+
+function grantFaults({ grant_types, response_types, token_endpoint_auth_method }: ClientMetadata) {
+  const faults: string[] = [];
+  const unknown = grant_types.filter((grant) => !offeredGrants.includes(grant));
+  if (unknown.length > 0) faults.push(`grant types ${unknown.join(', ')} are not offered`);
+  if (response_types.some((type) => type !== 'code')) faults.push('the only response type is code');
+  if (grant_types.includes('client_credentials') && token_endpoint_auth_method === 'none') {
+    faults.push('the client credentials grant needs a client that authenticates');
+  }
+  return faults;
+}
+
+function authenticationFaults(metadata: ClientMetadata): string[] {
+  const method = metadata.token_endpoint_auth_method;
+  const subjects = subjectMembers.filter((member) => metadata[member] !== undefined);
+  const hasKeys = metadata.jwks !== undefined || metadata.jwks_uri !== undefined;
+  switch (method) {
+    case 'tls_client_auth':
+      return subjects.length === 1 ? [] : ['tls_client_auth needs exactly one tls_client_auth_… member'];
+    case 'private_key_jwt':
+    case 'self_signed_tls_client_auth':
+      return hasKeys ? [] : [`${method} needs jwks or jwks_uri`];
+    case 'none':
+    case 'client_secret_basic':
+    case 'client_secret_post':
+      return [];
+  }
+}

@@ -1,0 +1,18 @@
+/** The time as an argument: a test hands in a clock that it moves itself. */
+export interface Clock {
+  /** The present moment. */
+  now(): Date;
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = { now: () => new Date() };
+
+/** Seconds since 1970-01-01 UTC, as JWTs count them (RFC 7519 NumericDate). */
+export function epochSeconds(clock: Clock): number {
+  return Math.floor(clock.now().getTime() / 1000);
+}
+
+/** The moment `seconds` after now. */
+export function secondsFromNow(clock: Clock, seconds: number): Date {
+  return new Date(clock.now().getTime() + seconds * 1000);
+}

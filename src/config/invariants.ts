@@ -1,0 +1,96 @@
+import type { Configuration } from './schema.ts';
+
+/** What a process found about the material that the configuration points at. */
+export interface Findings {
+  /** Problems of the signing keys, a sentence each. */
+  keyRing: readonly string[];
+  /** Whether a PEM was issued by the CA that development creates. */
+  isDevelopmentCertificate(pem: string): boolean;
+  /** Whether a value is one that development created in `keys/`. */
+  isDevelopmentSecret(value: string): boolean;
+}
+
+type Rule = (configuration: Configuration, findings: Findings) => (string | false)[];
+
+const missing = (value: unknown, variable: string, what: string) =>
+  value === undefined && `${variable} is not set: ${what}`;
+
+const plainHttp: Rule = ({ issuer, mtlsOrigin }) => [
+  !issuer.startsWith('https://') && `COUNTERSIGN_ISSUER is ${issuer}: use an https origin`,
+  !mtlsOrigin.startsWith('https://') && `COUNTERSIGN_MTLS_ORIGIN is ${mtlsOrigin}: use an https origin`,
+];
+
+const sameOrigin: Rule = ({ issuer, mtlsOrigin }) => [
+  issuer === mtlsOrigin &&
+    'COUNTERSIGN_MTLS_ORIGIN is the same as COUNTERSIGN_ISSUER: give the mTLS listener its own host or port, or browsers are asked for certificates',
+];
+
+const localhost: Rule = ({ issuer }) => [
+  /^https?:\/\/(?:localhost|127\.|\[::1\])/.test(issuer) &&
+    `COUNTERSIGN_ISSUER is ${issuer}: set the origin that clients use`,
+];
+
+const secrets: Rule = (configuration, findings) => {
+  const named = [
+    ['COUNTERSIGN_COOKIE_KEYS', configuration.cookieKeys],
+    ['COUNTERSIGN_ENCRYPTION_KEYS', configuration.encryptionKeys],
+    ['COUNTERSIGN_DIGEST_KEY', configuration.digestKey],
+    ['COUNTERSIGN_PAIRWISE_SALT', configuration.pairwiseSalt],
+  ] as const;
+  const remedy = 'set it to the output of: openssl rand 32 | basenc --base64url | tr -d =';
+  const seen = new Map<string, string>();
+  return named.flatMap(([variable, keys]) => {
+    if (keys === undefined) return [`${variable} is not set: ${remedy}`];
+    return keys.flatMap((key) => {
+      const value = key.toString('base64url');
+      const twin = seen.get(value);
+      seen.set(value, variable);
+      return [
+        findings.isDevelopmentSecret(value) &&
+          `${variable} is a secret that development created: ${remedy}`,
+        twin !== undefined && `${variable} repeats a value of ${twin}: ${remedy}`,
+        new Set(key).size < 8 && `${variable} is not random: ${remedy}`,
+      ];
+    });
+  });
+};
+
+const certificates: Rule = ({ tlsCertificate, tlsPrivateKey, clientTruststore }, findings) => [
+  missing(tlsCertificate, 'COUNTERSIGN_TLS_CERTIFICATE', 'give the server certificate chain'),
+  missing(tlsPrivateKey, 'COUNTERSIGN_TLS_PRIVATE_KEY', "give the server certificate's private key"),
+  missing(clientTruststore, 'COUNTERSIGN_CLIENT_TRUSTSTORE', 'give the CAs of your clients'),
+  tlsCertificate !== undefined &&
+    findings.isDevelopmentCertificate(tlsCertificate) &&
+    'COUNTERSIGN_TLS_CERTIFICATE is from the CA that development created: use a certificate of a public CA',
+  clientTruststore !== undefined &&
+    findings.isDevelopmentCertificate(clientTruststore) &&
+    'COUNTERSIGN_CLIENT_TRUSTSTORE holds the CA that development created: use the CAs of your directory',
+];
+
+const database: Rule = ({ databaseUrl, allowEmbeddedDatabase }) => [
+  databaseUrl === undefined &&
+    !allowEmbeddedDatabase &&
+    'DATABASE_URL is not set: name your Postgres, or set COUNTERSIGN_ALLOW_EMBEDDED_DATABASE=true',
+];
+
+const signingKeys: Rule = ({ keysDirectory }, { keyRing }) =>
+  keyRing.map(
+    (problem) =>
+      `${problem} in ${keysDirectory}/signing: run \`npm run countersign -- keys generate\` or \`… keys import\``,
+  );
+
+const rules: readonly Rule[] = [
+  plainHttp,
+  sameOrigin,
+  localhost,
+  secrets,
+  certificates,
+  database,
+  signingKeys,
+];
+
+/** Everything that makes `configuration` unsafe in production, a sentence with its remedy each; none when it is safe. */
+export function productionProblems(configuration: Configuration, findings: Findings): string[] {
+  if (configuration.environment !== 'production') return [];
+  return rules.flatMap((rule) => rule(configuration, findings)).filter((line) => line !== false);
+}

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { Problem } from '../problem.ts';
+
+const resourceServer = z.strictObject({
+  identifier: z.url(),
+  name: z.string().min(1).max(100),
+  accessTokenFormat: z.enum(['jwt', 'opaque']).default('jwt'),
+  accessTokenTtlSeconds: z.int().min(60).max(900).optional(),
+  signingAlgorithm: z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']).default('RS256'),
+  introspectionClientId: z.string().optional(),
+  scopes: z.record(
+    z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,100}$/),
+    z.record(z.string(), z.string().min(1).max(300)),
+  ),
+});
+
+const client = z.strictObject({
+  /** RFC 7591 client metadata, with `client_id`, without `client_secret`. */
+  metadata: z.looseObject({ client_id: z.string().min(1) }),
+  /** Path of a file that holds the client secret, where the client has one. */
+  clientSecretFile: z.string().optional(),
+  /** Resource server identifier → scopes that the client may request there. */
+  permissions: z.record(z.string(), z.array(z.string())).default({}),
+});
+
+const staticConfiguration = z.strictObject({
+  resourceServers: z.array(resourceServer).default([]),
+  clients: z.array(client).default([]),
+});
+
+/** Resource servers and clients that a file declares; the file owns them. */
+export type StaticConfiguration = z.infer<typeof staticConfiguration>;
+
+/** Reads and checks the static configuration file. Problem('configuration_invalid') names every fault at once. */
+export async function readStaticConfiguration(file: string): Promise<StaticConfiguration> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new Problem('configuration_invalid', { detail: `${file} can't be read as JSON`, cause: error });
+  }
+  return parseStaticConfiguration(parsed, file);
+}
+
+/** Checks an already read value; `origin` names it in errors. */
+export function parseStaticConfiguration(value: unknown, origin: string): StaticConfiguration {
+  const result = staticConfiguration.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Problem('configuration_invalid', { detail: `${origin}: ${faults.join('; ')}` });
+}

@@ -1,0 +1,145 @@
+import type Router from '@koa/router';
+import type Koa from 'koa';
+import type { AuditEntry } from '../audit/events.ts';
+import { secondsFromNow } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { rejectCrossSite } from '../http/csrf.ts';
+import type { Csrf } from '../http/csrf.ts';
+import { readForm } from '../http/form.ts';
+import type { Locale } from '../http/locale.ts';
+import type { Pages } from '../http/pages.ts';
+import { Problem } from '../problem.ts';
+
+interface Pending {
+  uid: string;
+  clientId: string;
+  clientName: string;
+  clientUri: string | undefined;
+  redirectUri: string;
+  customerId: string | undefined;
+  uiLocales: string | undefined;
+  switchUrl: string;
+}
+
+interface Access {
+  openidScopes: string[];
+  resources: { name: string; scopes: { name: string; sentences: Readonly<Record<string, string>> }[] }[];
+}
+
+/** The authorization request to decide; the provider's interactions fit. */
+export interface ConsentInteractions {
+  pending(ctx: Koa.Context): Promise<Pending & { prompt: string }>;
+  requestedAccess(ctx: Koa.Context): Promise<Access>;
+  allow(ctx: Koa.Context): Promise<void>;
+  deny(ctx: Koa.Context, description: string): Promise<void>;
+}
+
+interface Dependencies {
+  issuer: string;
+  interactions: ConsentInteractions;
+  /** How a customer is greeted: name or user name. */
+  displayName(customerId: string): Promise<string | undefined>;
+  pages: Pages;
+  csrf: Csrf;
+  audit: { record(entry: AuditEntry): void };
+  clock: Clock;
+  /** How long what is allowed lasts at most. */
+  grantTtlSeconds: number;
+}
+
+/** The consent page of an authorization request. */
+export interface ConsentPages {
+  show(ctx: Koa.Context, pending: Pending): Promise<void>;
+  addRoutes(router: Router): void;
+}
+
+/** Who asks, for what and how long; allow and refuse weigh the same. */
+export function createConsentPages(dependencies: Dependencies): ConsentPages {
+  const { interactions, issuer, csrf } = dependencies;
+  async function submit(ctx: Koa.Context): Promise<void> {
+    ctx.state['route'] = 'consent';
+    rejectCrossSite(ctx, issuer);
+    const pending = await interactions.pending(ctx);
+    if (pending.prompt !== 'consent') throw new Problem('interaction_used');
+    const form = await readForm(ctx, { maxBytes: 8 * 1024, maxFields: 10 });
+    csrf.verify(pending.uid, form['csrf']);
+    await decide(ctx, pending, { decision: form['decision'], dependencies });
+  }
+
+  return {
+    show: (ctx, pending) => show(ctx, pending, dependencies),
+    addRoutes(router) {
+      router.post('/interaction/:uid/consent', submit);
+    },
+  };
+}
+
+async function decide(
+  ctx: Koa.Context,
+  pending: Pending,
+  { decision, dependencies }: { decision: string | undefined; dependencies: Dependencies },
+): Promise<void> {
+  const { interactions, audit } = dependencies;
+  switch (decision) {
+    case 'allow':
+      await interactions.allow(ctx);
+      audit.record(entry(pending, { type: 'consent.given', outcome: 'success' }));
+      return;
+    case 'deny':
+      await interactions.deny(ctx, 'the customer refused access');
+      audit.record(entry(pending, { type: 'authorization.denied', outcome: 'refused' }));
+      return;
+    case 'switch':
+      ctx.status = 303;
+      ctx.redirect(pending.switchUrl);
+      return;
+    default:
+      throw new Problem('invalid_request', { detail: 'the form has no decision' });
+  }
+}
+
+function entry(pending: Pending, what: Pick<AuditEntry, 'type' | 'outcome'>): AuditEntry {
+  const { clientId, customerId } = pending;
+  if (customerId === undefined) return { ...what, actor: { type: 'customer' }, clientId };
+  return { ...what, actor: { type: 'customer', id: customerId }, clientId, customerId };
+}
+
+async function show(ctx: Koa.Context, pending: Pending, dependencies: Dependencies): Promise<void> {
+  const { interactions, pages, csrf, clock, displayName, grantTtlSeconds } = dependencies;
+  const access = await interactions.requestedAccess(ctx);
+  const locale = pages.localeOf(ctx, pending.uiLocales);
+  const { customerId } = pending;
+  const data = {
+    action: `/interaction/${pending.uid}/consent`,
+    csrfToken: csrf.token(pending.uid),
+    clientName: pending.clientName,
+    clientUri: pending.clientUri,
+    accountName: customerId === undefined ? undefined : await displayName(customerId),
+    resources: access.resources.map(({ name, scopes }) => ({
+      name,
+      permissions: scopes.map((scope) => sentenceFor(scope, locale)),
+    })),
+    claims: access.openidScopes.filter((scope) => scope !== 'openid'),
+    until: secondsFromNow(clock, grantTtlSeconds),
+    redirectHost: hostOf(pending.redirectUri),
+  };
+  pages.show(ctx, 'consent', data, {
+    formActions: [pending.redirectUri],
+    uiLocales: pending.uiLocales,
+  });
+}
+
+/** The resource server's sentence in the customer's language, else in English, else the scope itself. */
+function sentenceFor(
+  { name, sentences }: { name: string; sentences: Readonly<Record<string, string>> },
+  locale: Locale,
+): string {
+  return sentences[locale.tag] ?? sentences['en'] ?? name;
+}
+
+/** Where the customer is sent: a host, or an app's scheme. */
+function hostOf(redirectUri: string): string {
+  const url = URL.parse(redirectUri);
+  if (url === null) return redirectUri;
+  return url.host === '' ? url.protocol.replace(/:$/, '') : url.host;
+}

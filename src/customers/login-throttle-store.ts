@@ -1,0 +1,85 @@
+import type { Clock } from '../clock.ts';
+import type { PrismaClient } from '../database/generated/client.ts';
+import { keyedDigest } from '../security/secrets.ts';
+import { accountRule, addressRule, networkOf } from './login-throttle.ts';
+import { normaliseUsername } from './customer.ts';
+import type { ThrottleRule } from './login-throttle.ts';
+
+/** Who tries to log in, from where. */
+export interface LoginAttempt {
+  username: string;
+  address: string;
+}
+
+type Key = Uint8Array<ArrayBuffer>;
+
+/** Slows down after failures. */
+export interface LoginThrottle {
+  /**
+   * Counts the attempt as a failure before the password is looked at, so that many at once are all counted, and says
+   * how many seconds to wait; 0 means that it may go on.
+   */
+  reserve(attempt: LoginAttempt): Promise<number>;
+  /** Takes the reservation back after a success, and forgets the account's failures. */
+  succeeded(attempt: LoginAttempt): Promise<void>;
+}
+
+interface Dependencies {
+  prisma: Pick<PrismaClient, '$queryRaw' | '$executeRaw' | 'loginThrottle'>;
+  digestKey: Buffer;
+  clock: Clock;
+}
+
+/** The throttle, counted in the database for all processes together. */
+export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies): LoginThrottle {
+  const keyOf = (name: string) => new Uint8Array(keyedDigest(digestKey, 'login-throttle', name));
+  const keys = ({ username, address }: LoginAttempt) => ({
+    account: keyOf(`account:${normaliseUsername(username)}`),
+    address: keyOf(`address:${networkOf(address)}`),
+  });
+
+  /**
+   * One statement decides: it returns a row only when the key is not blocked. Whoever is blocked is not counted, so
+   * requests that don't wait can't prolong the block.
+   */
+  async function admit(key: Key, rule: ThrottleRule): Promise<number> {
+    const now = clock.now();
+    const expiresAt = new Date(now.getTime() + rule.memorySeconds * 1000);
+    const admitted = await prisma.$queryRaw<unknown[]>`
+      INSERT INTO login_throttles AS t (key_digest, failures, expires_at)
+      VALUES (${key}, 1, ${expiresAt})
+      ON CONFLICT (key_digest) DO UPDATE SET
+        failures = CASE WHEN t.expires_at <= ${now} THEN 1 ELSE t.failures + 1 END,
+        blocked_until = CASE
+          WHEN t.expires_at > ${now} AND t.failures >= ${rule.freeFailures}::int
+          THEN ${now}::timestamptz + make_interval(secs => LEAST(
+            ${rule.longestDelaySeconds}::float8,
+            ${rule.firstDelaySeconds}::float8 * 2 ^ LEAST(t.failures - ${rule.freeFailures}::int, 30)))
+          END,
+        expires_at = ${expiresAt}
+      WHERE t.blocked_until IS NULL OR t.blocked_until <= ${now} OR t.expires_at <= ${now}
+      RETURNING 1`;
+    return admitted.length > 0 ? 0 : secondsLeft(key, now);
+  }
+
+  async function secondsLeft(key: Key, now: Date): Promise<number> {
+    const row = await prisma.loginThrottle.findUnique({ where: { keyDigest: key } });
+    const until = row?.blockedUntil?.getTime() ?? now.getTime();
+    return Math.max(1, Math.ceil((until - now.getTime()) / 1000));
+  }
+
+  return {
+    async reserve(attempt) {
+      const { account, address } = keys(attempt);
+      const waits = await Promise.all([admit(account, accountRule), admit(address, addressRule)]);
+      return Math.max(...waits);
+    },
+
+    async succeeded(attempt) {
+      const { account, address } = keys(attempt);
+      await prisma.$executeRaw`DELETE FROM login_throttles WHERE key_digest = ${account}`;
+      await prisma.$executeRaw`
+        UPDATE login_throttles SET failures = GREATEST(failures - 1, 0) WHERE key_digest = ${address}`;
+    },
+  };
+}

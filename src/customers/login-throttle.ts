@@ -1,0 +1,38 @@
+/** How failures of one account or one address slow the next login down. */
+export interface ThrottleRule {
+  /** So many failures are free. */
+  freeFailures: number;
+  /** The wait after the next failure; it doubles with each further one. */
+  firstDelaySeconds: number;
+  longestDelaySeconds: number;
+  /** Failures are forgotten this long after the last. */
+  memorySeconds: number;
+}
+
+/** Keyed by account: a person mistypes, a guesser is slowed to a try a minute. */
+export const accountRule: ThrottleRule = {
+  freeFailures: 5,
+  firstDelaySeconds: 2,
+  longestDelaySeconds: 60,
+  memorySeconds: 900,
+};
+
+/** Keyed by network address: an office shares one, so more is free. */
+export const addressRule: ThrottleRule = {
+  freeFailures: 20,
+  firstDelaySeconds: 2,
+  longestDelaySeconds: 300,
+  memorySeconds: 900,
+};
+
+/** The network that an address counts for: an IPv6 customer holds a whole /64. */
+export function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  if (!plain.includes(':')) return plain;
+  const [head = '', tail = ''] = plain.replace(/%.*$/, '').split('::');
+  const left = head.split(':').filter(Boolean);
+  const right = tail.split(':').filter(Boolean);
+  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0');
+  const groups = [...left, ...(plain.includes('::') ? zeros : []), ...right].slice(0, 4);
+  return `${groups.map((group) => group.toLowerCase().replace(/^0+(?=.)/, '')).join(':')}::/64`;
+}

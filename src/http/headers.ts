@@ -1,0 +1,87 @@
+import type { Middleware } from 'koa';
+
+import { Problem } from '../problem.ts';
+
+/** What a page may do beyond the default. */
+export interface PageHeaderOptions {
+  /**
+   * Redirect URIs (or origins) that a form on this page may end up at: Chromium applies
+   * `form-action` to the redirects after a POST as well.
+   */
+  formActions?: readonly string[];
+}
+
+const hostPattern = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?$/;
+const schemePattern = /^[a-z][a-z0-9+.-]*:$/;
+
+/**
+ * The part of a redirect URI that a content security policy can name: `https://host[:port]`, or
+ * `scheme:` for native applications. An IPv6 literal has no form there (CSP 3 §2.3.1), so the
+ * scheme stands for it. Throws `client_invalid` for anything that could end the directive.
+ */
+function formActionSource(redirectUri: string): string {
+  const url = URL.canParse(redirectUri) ? new URL(redirectUri) : undefined;
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (url !== undefined && isWeb && hostPattern.test(url.host)) return url.origin;
+  const isNamedByScheme = !isWeb || url?.hostname.startsWith('[');
+  const isHarmful = url === undefined || /^(?:javascript|data|blob|file|about):$/.test(url.protocol);
+  if (!isHarmful && isNamedByScheme && schemePattern.test(url.protocol)) return url.protocol;
+  throw new Problem('client_invalid', { detail: 'a redirect URI does not fit into a policy' });
+}
+
+function contentSecurityPolicy(formActions: readonly string[]): string {
+  const sources = new Set(["'self'", ...formActions.map(formActionSource)]);
+  return [
+    "default-src 'none'",
+    "style-src 'self'",
+    "script-src 'self'",
+    "img-src 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    `form-action ${[...sources].join(' ')}`,
+  ].join('; ');
+}
+
+/** Readable by other origins on purpose: keys, metadata, and what error pages of a proxy may use. */
+function isShared(path: string): boolean {
+  return path === '/jwks' || path.startsWith('/.well-known/') || path.startsWith('/assets/');
+}
+
+const permissionsPolicy = ['camera', 'microphone', 'geolocation', 'payment', 'usb', 'display-capture']
+  .map((feature) => `${feature}=()`)
+  .join(', ');
+
+/**
+ * Headers of every response. Goes before whatever turns errors into responses, and before the
+ * provider: oidc-provider adds the hash of its form_post script to a `script-src` that is there.
+ * `hstsMaxAgeSeconds` 0 leaves HSTS out, because on localhost it would follow the developer
+ * into other projects.
+ */
+export function securityHeaders({ hstsMaxAgeSeconds }: { hstsMaxAgeSeconds: number }): Middleware {
+  const headers: Record<string, string> = {
+    'Content-Security-Policy': contentSecurityPolicy([]),
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Referrer-Policy': 'no-referrer',
+    'Permissions-Policy': permissionsPolicy,
+    'Cross-Origin-Opener-Policy': 'same-origin',
+  };
+  if (hstsMaxAgeSeconds > 0) {
+    const maxAge = String(Math.floor(hstsMaxAgeSeconds));
+    headers['Strict-Transport-Security'] = `max-age=${maxAge}; includeSubDomains`;
+  }
+  return async (ctx, next) => {
+    ctx.set(headers);
+    if (!isShared(ctx.path)) ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
+    await next();
+  };
+}
+
+/** Headers of a hosted page: never stored, and forms go only to us and to `formActions`. */
+export function pageHeaders(
+  ctx: { set(field: string, value: string): void },
+  { formActions = [] }: PageHeaderOptions = {},
+): void {
+  ctx.set('Content-Security-Policy', contentSecurityPolicy(formActions));
+  ctx.set('Cache-Control', 'no-store');
+}

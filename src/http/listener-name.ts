@@ -1,0 +1,23 @@
+import type { IncomingMessage } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import type { RequestContext } from '../observability/request-context.ts';
+
+/** The two doors: `public` for browsers and clients with keys or secrets, `mtls` for clients with certificates. */
+export type ListenerName = RequestContext['listener'];
+
+const names = new WeakMap<Socket, ListenerName>();
+
+/** Remembers for every connection of `server` through which door it came. To be called before the server listens. */
+export function nameListener(server: Server, name: ListenerName): void {
+  const remember = (socket: Socket): void => {
+    names.set(socket, name);
+  };
+  // Before Node's own handler, which may read a request from the socket at once.
+  server.prependListener('connection', remember);
+  server.prependListener('secureConnection', remember);
+}
+
+/** The door of a request; undefined when its server was never named. */
+export function listenerOf(request: Pick<IncomingMessage, 'socket'>): ListenerName | undefined {
+  return names.get(request.socket);
+}

@@ -1,0 +1,88 @@
+/** Why the login page is shown again. */
+export type LoginError = 'login_failed' | 'login_throttled' | 'csrf_mismatch' | 'missing_fields';
+
+/**
+ * Posts `username`, `password`, `csrf` and `action` = `login` | `cancel`.
+ * `action` (here and below) is our own path; texts are plain, the page escapes them.
+ */
+export interface LoginData {
+  action: string;
+  csrfToken: string;
+  clientName: string;
+  /** What was typed before; the password never is shown again. */
+  username?: string | undefined;
+  error?: LoginError | undefined;
+  /** With `login_throttled`: how long to wait. */
+  retryAfterSeconds?: number | undefined;
+  /** With `missing_fields`: which. */
+  fields?: { username?: 'missing' | undefined; password?: 'missing' | undefined } | undefined;
+}
+
+/** What is asked for at one resource server. */
+export interface ConsentResource {
+  name: string;
+  /** Whole sentences. */
+  permissions: string[];
+}
+
+/** Posts `csrf` and `decision` = `allow` | `deny` | `switch` (sign in as somebody else). */
+export interface ConsentData {
+  action: string;
+  csrfToken: string;
+  clientName: string;
+  /** The client's website; linked only when it is http(s). */
+  clientUri?: string | undefined;
+  /** Shown only when it is a path on our own origin, as the content security policy demands. */
+  logoUri?: string | undefined;
+  /** Who is signed in. */
+  accountName?: string | undefined;
+  resources: ConsentResource[];
+  /** OpenID scopes; their sentences are the texts `claims.<scope>`. */
+  claims: string[];
+  /** When access ends at the latest. */
+  until: Date;
+  /** Where the browser goes after the choice: a host, or an application's scheme. */
+  redirectHost: string;
+}
+
+/** The buttons complete the library's own form: `logout` = `yes`, or nothing to stay signed in. */
+export interface LogoutData {
+  /** Trusted HTML from oidc-provider, inserted as it is: `<form id="op.logoutForm" …>`. */
+  form: string;
+  clientName?: string | undefined;
+}
+
+export interface LoggedOutData {
+  clientName?: string | undefined;
+  /** The customer chose to stay signed in: oidc-provider shows the same page for both answers. */
+  stillSignedIn?: boolean | undefined;
+}
+
+export interface ErrorData {
+  /** A ProblemCode or an OAuth error code; unknown ones get the general text. */
+  code: string;
+  /** The request id, to be quoted to the bank. */
+  reference: string;
+  /** The way back to the application, given only when it is safe. */
+  backUrl?: string | undefined;
+}
+
+/** Development only: shows what the authorization endpoint sent back. */
+export interface DevelopmentCallbackData {
+  code?: string | undefined;
+  error?: string | undefined;
+  /** The next command to paste. */
+  command?: string | undefined;
+}
+
+/** Every hosted page and what it needs. */
+export interface PageData {
+  login: LoginData;
+  consent: ConsentData;
+  logout: LogoutData;
+  'logged-out': LoggedOutData;
+  error: ErrorData;
+  'development-callback': DevelopmentCallbackData;
+}
+
+export type PageName = keyof PageData;

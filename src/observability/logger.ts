@@ -1,0 +1,125 @@
+import winston from 'winston';
+import { systemClock, type Clock } from '../clock.ts';
+import { guardDestination } from './log-destination.ts';
+import { redact } from './redact.ts';
+import { redactText } from './redact-text.ts';
+import { currentRequest } from './request-context.ts';
+
+/** From chatty to grave. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Writes one line: a constant sentence, and the facts as fields. Never throws. */
+export type WriteLine = (message: string, fields?: Record<string, unknown>) => void;
+
+/** A structured log; request id and address are added from the request context, secrets are taken out. */
+export interface Logger {
+  debug: WriteLine;
+  info: WriteLine;
+  warn: WriteLine;
+  error: WriteLine;
+  /** A logger that adds `fields` to every line. */
+  child(fields: Record<string, unknown>): Logger;
+}
+
+/** How and where to log. */
+export interface LoggerOptions {
+  /** The least grave level that is written. */
+  level: LogLevel;
+  /** One JSON object per line, or `<time> <level> <message> key=value …` for people. */
+  format: 'json' | 'text';
+  /** Standard output unless given. */
+  destination?: NodeJS.WritableStream;
+  clock?: Clock;
+}
+
+const gravity = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<
+  LogLevel,
+  number
+>;
+
+/** Of the fields that every line has, none can be overwritten by the fields of a caller. */
+interface Line {
+  at: string;
+  level: string;
+  message: string;
+  fields: Record<string, unknown>;
+}
+
+/** Controls, line separators and direction marks: what could forge a line or move a terminal's cursor. */
+const unprintable = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+const plainKey = /^[\w.-]+$/;
+
+function escapeUnprintable(text: string): string {
+  return text.replace(unprintable, (character) => {
+    if (character === '\n') return '\\n';
+    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+function asText(line: Line): string {
+  const fields = Object.entries(line.fields)
+    .filter(([, value]) => value !== undefined)
+    .map(
+      ([key, value]) =>
+        ` ${plainKey.test(key) ? key : JSON.stringify(key)}=${JSON.stringify(value)}`,
+    )
+    .join('');
+  return escapeUnprintable(`${line.at} ${line.level.padEnd(5)} ${line.message}${fields}`);
+}
+
+function asJson({ at, level, message, fields }: Line): string {
+  const fixed = { at, level, message };
+  return escapeUnprintable(JSON.stringify(Object.assign({ ...fixed }, fields, fixed)));
+}
+
+function fieldsOfRequest(): Record<string, unknown> {
+  const request = currentRequest();
+  return request === undefined ? {} : { requestId: request.requestId, address: request.address };
+}
+
+type Write = (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
+
+function bindFields(write: Write, bound: Record<string, unknown>): Logger {
+  const at =
+    (level: LogLevel): WriteLine =>
+    (message, fields) => {
+      write(level, message, { ...bound, ...fields });
+    };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => bindFields(write, { ...bound, ...fields }),
+  };
+}
+
+/** A logger on winston that writes UTC lines; a failing destination (EPIPE, ENOSPC) never stops the process. */
+export function createLogger(options: LoggerOptions): Logger {
+  const clock = options.clock ?? systemClock;
+  const render = options.format === 'json' ? asJson : asText;
+  const transport = new winston.transports.Stream({
+    stream: guardDestination(options.destination ?? process.stdout),
+    eol: '\n',
+  });
+  const sink = winston.createLogger({
+    levels: gravity,
+    level: options.level,
+    format: winston.format.printf((info) => render(info['line'] as Line)),
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's types call their own transport an interface
+    transports: transport,
+    exitOnError: false,
+  });
+  return bindFields((level, message, fields) => {
+    if (gravity[level] > gravity[options.level]) return;
+    const line: Line = {
+      at: clock.now().toISOString(),
+      level,
+      message: redactText(message),
+      fields: redact({ ...fieldsOfRequest(), ...fields }) as Record<string, unknown>,
+    };
+    // One nested member, because winston appends a `message` and a `stack` found among the fields to the message.
+    sink.log({ level, message, line });
+  }, {});
+}

@@ -1,0 +1,78 @@
+/** What stands in the place of a secret. */
+export const redacted = '[redacted]';
+
+/** Longer strings are cut, in UTF-16 units; keeps a log line below what collectors accept. */
+export const maxTextLength = 16_384;
+
+/** Shorter strings can't hold a secret of any shape below; `?code=a` is 7 long. */
+const shortestSecretLength = 7;
+
+const secretParameters = [
+  'access_token',
+  'assertion',
+  'authorization',
+  'client_assertion',
+  'client_secret',
+  'code',
+  'code_verifier',
+  'csrf',
+  'device_code',
+  'id_token',
+  'id_token_hint',
+  'logout_token',
+  'password',
+  'refresh_token',
+  'registration_access_token',
+  'request',
+  'request_uri',
+  'response',
+  'secret',
+  'state',
+  'subject_token',
+  'token',
+  'user_code',
+  'xsrf',
+].join('|');
+
+// Every quantifier that can overlap with its neighbour is bounded: request targets and headers of callers pass through here.
+const shapes: readonly (readonly [RegExp, string])[] = [
+  // JOSE compact forms and lone JOSE headers: "eyJ" is base64url of '{"', the others of '{ ', '{\n' and '{\r'.
+  [/(?:eyJ|eyA|ewo|ew0)[\w-]{10,}(?:\.[\w-]*){0,4}/g, redacted],
+  [
+    /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g,
+    redacted,
+  ],
+  // Prose such as "Basic authentication" stays: credentials are long, or hold a digit, sign or capital.
+  [/\b(bearer|basic|dpop) +[\w.~+/=:-]{16,}/gi, `$1 ${redacted}`],
+  [
+    /\b([Bb]earer|[Bb]asic|DPoP|BEARER|BASIC) +[a-z_.~-]{0,15}[A-Z0-9+/=][\w.~+/=-]*/g,
+    `$1 ${redacted}`,
+  ],
+  // postgres://user:password@host; the password itself may hold an unescaped "@".
+  [/:\/\/([^\s:/@]{0,128}):\S{1,256}@/g, `://$1:${redacted}@`],
+];
+
+const parameter = new RegExp(
+  `(^|[?&;#\\s"']|%3F|%26|%23)(${secretParameters})(=|%3D)(?:(?!%26)[^&\\s"'#])+`,
+  'gi',
+);
+const jsonMember = new RegExp(
+  `("(?:${secretParameters})"\\s{0,8}:\\s{0,8}")(?:[^"\\\\]|\\\\.)+`,
+  'gi',
+);
+
+/**
+ * The text with everything that looks like a secret replaced: JOSE objects, authorization header values, PEM private keys,
+ * passwords in URLs, secret parameters of URLs, forms and JSON. Cut after {@link maxTextLength}. Never throws.
+ */
+export function redactText(text: string): string {
+  if (text.length < shortestSecretLength) return text;
+  const cut = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
+  let clean = cut;
+  for (const [shape, replacement] of shapes) clean = clean.replace(shape, replacement);
+  if (clean.includes('=') || clean.includes('%3')) {
+    clean = clean.replace(parameter, `$1$2$3${redacted}`);
+  }
+  if (clean.includes('"')) clean = clean.replace(jsonMember, `$1${redacted}`);
+  return cut === text ? clean : `${clean}… [cut, ${String(text.length)} characters]`;
+}

@@ -1,0 +1,60 @@
+/**
+ * The closed list of failures: the code and the sentence that a caller may read.
+ * What really happened travels in `detail` and `cause`, for the log only.
+ */
+export const problems = {
+  invalid_request: 'The request is not valid.',
+  not_found: 'There is nothing at this address.',
+  method_not_allowed: 'This address does not answer to that method.',
+  misdirected_request: 'This server does not answer for that host.',
+  payload_too_large: 'The request is too large.',
+  unsupported_media_type: 'The request body has a content type that is not accepted here.',
+  interaction_not_found: 'This sign-in has ended or was started in another browser.',
+  interaction_used: 'This step was already completed.',
+  csrf_mismatch: 'The form is too old or was not sent from our page.',
+  login_failed: 'The user name or password is not right.',
+  login_throttled: 'Too many attempts. Please wait before you try again.',
+  client_invalid: 'The client is not valid.',
+  client_not_found: 'There is no such client.',
+  client_exists: 'There is already a client with this identifier.',
+  resource_server_not_found: 'There is no such resource server.',
+  resource_server_invalid: 'The resource server is not valid.',
+  customer_not_found: 'There is no such customer.',
+  customer_exists: 'There is already a customer with this user name.',
+  customer_invalid: 'The customer is not valid.',
+  password_too_short: 'The password is too short.',
+  password_too_long: 'The password is too long.',
+  password_too_common: 'The password is one of the most common ones.',
+  signing_key_invalid: 'The signing key is not valid.',
+  certificate_invalid: 'The certificate is not valid.',
+  configuration_invalid: 'The configuration is not valid.',
+  already_running: 'Another process is using the same port.',
+  database_unavailable: 'The service is not available at the moment.',
+  migration_refused: 'The database schema does not fit this version.',
+  embedded_database_failed: 'The embedded database did not start.',
+  temporarily_unavailable: 'The service is not available at the moment.',
+  server_error: 'Something went wrong on our side.',
+} as const;
+
+/** One of the codes of {@link problems}. */
+export type ProblemCode = keyof typeof problems;
+
+/** A failure with two audiences: `code` goes out, `detail` and `cause` are logged. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly detail: string | undefined;
+
+  constructor(code: ProblemCode, options: { detail?: string; cause?: unknown } = {}) {
+    super(options.detail === undefined ? problems[code] : `${problems[code]} ${options.detail}`, {
+      cause: options.cause,
+    });
+    this.name = 'Problem';
+    this.code = code;
+    this.detail = options.detail;
+  }
+
+  /** The sentence that a caller may read. */
+  get publicMessage(): string {
+    return problems[this.code];
+  }
+}

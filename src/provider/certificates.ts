@@ -1,0 +1,60 @@
+import { TLSSocket } from 'node:tls';
+import type Koa from 'koa';
+import type { Clock } from '../clock.ts';
+import type { RequestContext } from '../observability/request-context.ts';
+import { certificateSubjectMatches, explainSubjectMismatch } from '../tls/certificate-subject.ts';
+import type { CertificateSubjectProperty } from '../tls/certificate-subject.ts';
+import { clientCertificateOf } from '../tls/client-certificate.ts';
+import type { ClientCertificate } from '../tls/client-certificate.ts';
+import type { Share } from './ports.ts';
+
+interface Dependencies {
+  clock: Clock;
+  currentRequest(): RequestContext | undefined;
+}
+
+/** Client certificates (RFC 8705) from our own TLS termination. */
+export function certificateShare({ clock, currentRequest }: Dependencies): Share {
+  /** The caller learns that authentication failed; log and audit learn why. */
+  function explain(reason: string): false {
+    const request = currentRequest();
+    if (request !== undefined) request.reason = reason;
+    return false;
+  }
+
+  return {
+    features: {
+      mTLS: {
+        enabled: true,
+        tlsClientAuth: true,
+        selfSignedTlsClientAuth: true,
+        certificateBoundAccessTokens: true,
+        // Called for self-signed certificates too, of which nothing else checks the period and strength.
+        getCertificate(ctx) {
+          const presented = certificateIn(ctx, clock);
+          if (presented?.defect === undefined) return presented?.certificate;
+          explain(presented.defect);
+          return undefined;
+        },
+        certificateAuthorized(ctx) {
+          const presented = certificateIn(ctx, clock);
+          if (presented === undefined) return explain('no client certificate');
+          if (presented.refusal !== undefined) return explain(presented.refusal);
+          return presented.chainTrusted;
+        },
+        certificateSubjectMatches(ctx, property, expected) {
+          const presented = certificateIn(ctx, clock);
+          if (presented === undefined) return explain('no client certificate');
+          const subject = property as CertificateSubjectProperty;
+          if (certificateSubjectMatches(presented.certificate, subject, expected)) return true;
+          return explain(explainSubjectMismatch(presented.certificate, subject, expected));
+        },
+      },
+    },
+  };
+}
+
+function certificateIn(ctx: Koa.Context, clock: Clock): ClientCertificate | undefined {
+  const { socket } = ctx.req;
+  return socket instanceof TLSSocket ? clientCertificateOf(socket, clock) : undefined;
+}

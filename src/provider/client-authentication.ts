@@ -1,0 +1,58 @@
+import type Provider from 'oidc-provider';
+import type { Clients, Share } from './ports.ts';
+import type { SingleUseStore } from './single-use-store.ts';
+
+/** JWS algorithms that `baseline` clients may use; HS* would need secrets in clear. */
+const asymmetric = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+
+/** How clients authenticate (RFC 6749, RFC 7523, RFC 8705). */
+export function clientAuthenticationShare(): Share {
+  return {
+    clientAuthMethods: [
+      'none',
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
+    ],
+    enabledJWA: {
+      clientAuthSigningAlgValues: [...asymmetric],
+      idTokenSigningAlgValues: [...asymmetric],
+    },
+  };
+}
+
+/** oidc-provider keeps secrets in clear and checks replays by find-then-save; both are replaced here. */
+export function overrideClientAuthentication(
+  provider: Provider,
+  dependencies: { clients: Clients; singleUse: SingleUseStore; mtlsOrigin: string },
+): void {
+  const { clients, singleUse, mtlsOrigin } = dependencies;
+
+  provider.Client.prototype.compareClientSecret = function compareClientSecret(actual: string) {
+    return clients.verifySecret(this.clientId, actual);
+  };
+
+  Object.assign(provider.ReplayDetection, {
+    unique: (issuer: string, jti: string, exp: number) =>
+      singleUse.firstUse({ issuer, jti, expiresAt: new Date(exp * 1000) }),
+  });
+
+  acceptAliasAudiences(provider, mtlsOrigin);
+}
+
+/** A client that posts to the mTLS alias names that endpoint in `aud`; it is the same endpoint. */
+function acceptAliasAudiences(provider: Provider, mtlsOrigin: string): void {
+  const prototype = provider.OIDCContext.prototype as {
+    clientJwtAuthExpectedAudience(): Set<string>;
+  };
+  const inherited = prototype.clientJwtAuthExpectedAudience;
+  prototype.clientJwtAuthExpectedAudience = function withAliases(this: object) {
+    const audiences = inherited.call(this as never);
+    const aliases = [...audiences]
+      .filter((audience) => audience !== provider.issuer)
+      .map((audience) => audience.replace(provider.issuer, mtlsOrigin));
+    return new Set([...audiences, ...aliases]);
+  };
+}

@@ -1,0 +1,47 @@
+import type Koa from 'koa';
+import { listenerOf } from '../http/listener-name.ts';
+import { Problem } from '../problem.ts';
+import { isAlmostEndpoint, routes } from './routes.ts';
+
+/** What clients with certificates may reach (RFC 8705 §5): everything else is for browsers. */
+const overMtls = new Set<string>([
+  routes.token,
+  routes.introspection,
+  routes.revocation,
+  routes.userinfo,
+  routes.jwks,
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+]);
+
+/** Keeps browser pages off the listener that asks for certificates. */
+export const rejectPagesOverMtls: Koa.Middleware = (ctx, next) => {
+  if (listenerOf(ctx.req) === 'mtls' && !overMtls.has(ctx.path)) {
+    throw new Problem('not_found', { detail: `${ctx.path} is not offered over mTLS` });
+  }
+  return next();
+};
+
+/** Answers 404 where oidc-provider would take `/TOKEN` or `/token/` for `/token`. */
+export const rejectAlmostEndpoints: Koa.Middleware = (ctx, next) => {
+  if (isAlmostEndpoint(ctx.path)) throw new Problem('not_found', { detail: ctx.path });
+  return next();
+};
+
+const methods: Record<string, readonly string[]> = {
+  [routes.authorization]: ['GET'],
+  [routes.token]: ['POST'],
+  [routes.introspection]: ['POST'],
+  [routes.revocation]: ['POST'],
+  [routes.userinfo]: ['GET', 'POST'],
+  [routes.end_session]: ['GET'],
+  [`${routes.end_session}/confirm`]: ['POST'],
+  [routes.jwks]: ['GET'],
+  '/.well-known/openid-configuration': ['GET'],
+  '/.well-known/oauth-authorization-server': ['GET'],
+};
+
+/** The methods of an endpoint, for 405 answers; none for a path that is not one. */
+export function allowedMethods(path: string): readonly string[] {
+  return methods[path] ?? [];
+}

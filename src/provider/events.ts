@@ -1,0 +1,165 @@
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC, errors } from 'oidc-provider';
+import type { AuditEntry, AuditEventType } from '../audit/events.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { RequestContext } from '../observability/request-context.ts';
+import type { Recorder } from './ports.ts';
+
+interface Dependencies {
+  audit: Recorder;
+  metrics: Pick<Metrics, 'tokensIssued' | 'refusals'>;
+  logger: Logger;
+  currentRequest(): RequestContext | undefined;
+}
+
+type Refusal = errors.OIDCProviderError | Error;
+
+/** Events of oidc-provider that tell of a refusal, and what the audit trail calls them. */
+const refusals = {
+  'authorization.error': 'authorization.refused',
+  'grant.error': 'token.refused',
+  'introspection.error': 'token.introspection_refused',
+  'revocation.error': 'token.revocation_refused',
+  'userinfo.error': 'userinfo.refused',
+  'end_session.error': 'logout.refused',
+  'end_session_confirm.error': 'logout.refused',
+} as const satisfies Record<string, AuditEventType>;
+
+/**
+ * Turns oidc-provider's events into audit events and metrics. Its emitter is synchronous and a listener that throws
+ * fails the request, so every listener only enqueues.
+ */
+export function recordEvents(provider: Provider, dependencies: Dependencies): void {
+  const record = (entry: AuditEntry) => {
+    dependencies.audit.record(entry);
+  };
+  recordAuthorizations(provider, record);
+  recordTokens(provider, dependencies, record);
+  recordLogouts(provider, record);
+  const emitter: NodeJS.EventEmitter = provider;
+  for (const [event, type] of Object.entries(refusals)) {
+    emitter.on(event, (ctx: KoaContextWithOIDC, error: Refusal) => {
+      const reason = reasonOf(error, dependencies.currentRequest());
+      dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: codeOf(error) });
+      dependencies.logger.info('request refused', { endpoint: endpointOf(ctx), reason });
+      record({
+        ...partiesOf(ctx),
+        type: isClientAuthentication(error) ? 'client.authentication_failed' : type,
+        outcome: 'refused',
+        detail: { error: codeOf(error), reason },
+      });
+    });
+  }
+  provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
+    dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: 'server_error' });
+    dependencies.logger.error('request failed', { endpoint: endpointOf(ctx), error });
+  });
+}
+
+type Record_ = (entry: AuditEntry) => void;
+
+function recordAuthorizations(provider: Provider, record: Record_): void {
+  provider.on('interaction.started', (ctx, prompt) => {
+    record({
+      ...partiesOf(ctx),
+      type: 'authorization.requested',
+      outcome: 'success',
+      detail: { prompt: prompt.name, scope: ctx.oidc.params?.['scope'] },
+    });
+  });
+  provider.on('authorization.success', (ctx) => {
+    record({ ...partiesOf(ctx), type: 'authorization.granted', outcome: 'success' });
+  });
+  provider.on('grant.revoked', (ctx) => {
+    record({ ...partiesOf(ctx), type: 'grant.revoked', outcome: 'success' });
+  });
+}
+
+function recordTokens(provider: Provider, { metrics }: Dependencies, record: Record_): void {
+  provider.on('grant.success', (ctx) => {
+    const { entities, params } = ctx.oidc;
+    const grantType = String(params?.['grant_type']);
+    const token = entities.AccessToken ?? entities.ClientCredentials;
+    const format = token?.resourceServer?.accessTokenFormat === 'jwt' ? 'jwt' : 'opaque';
+    metrics.tokensIssued.increment({ grant_type: grantType, format });
+    record({
+      ...partiesOf(ctx),
+      type: grantType === 'refresh_token' ? 'token.refreshed' : 'token.issued',
+      outcome: 'success',
+      detail: {
+        grantType,
+        format,
+        jti: format === 'jwt' ? token?.jti : undefined,
+        audience: token?.aud,
+        scope: token?.scope,
+        boundTo: token?.['x5t#S256'],
+      },
+    });
+  });
+}
+
+function recordLogouts(provider: Provider, record: Record_): void {
+  provider.on('end_session.success', (ctx) => {
+    record({ ...partiesOf(ctx), type: 'logout.completed', outcome: 'success' });
+  });
+  provider.on('backchannel.success', (ctx, client, accountId) => {
+    const parties = { ...partiesOf(ctx), clientId: client.clientId, customerId: accountId };
+    record({ ...parties, type: 'backchannel_logout.sent', outcome: 'success' });
+  });
+  provider.on('backchannel.error', (ctx, error, client, accountId) => {
+    const parties = { ...partiesOf(ctx), clientId: client.clientId, customerId: accountId };
+    const detail = { reason: error.message };
+    record({ ...parties, type: 'backchannel_logout.failed', outcome: 'error', detail });
+  });
+}
+
+/** Endpoints without a success event of their own: recorded when their answer is known. */
+export function recordAnswer(ctx: KoaContextWithOIDC, audit: Recorder): void {
+  if (ctx.status !== 200) return;
+  const types: Partial<Record<string, AuditEventType>> = {
+    introspection: 'token.introspected',
+    revocation: 'token.revoked',
+    userinfo: 'userinfo.read',
+  };
+  const type = types[ctx.oidc.route];
+  if (type === undefined || ctx.method === 'OPTIONS') return;
+  const { entities } = ctx.oidc;
+  const found = entities.AccessToken ?? entities.ClientCredentials ?? entities.RefreshToken;
+  const detail = { tokenKind: found?.kind, tokenClient: found?.clientId };
+  audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail });
+}
+
+function partiesOf(ctx: KoaContextWithOIDC): Pick<AuditEntry, 'actor' | 'clientId' | 'customerId'> {
+  const clientId = ctx.oidc.client?.clientId;
+  const customerId = ctx.oidc.account?.accountId ?? ctx.oidc.session?.accountId;
+  const browser = ['authorization', 'resume', 'end_session', 'end_session_confirm'];
+  const actor = browser.includes(ctx.oidc.route)
+    ? ({ type: 'customer', id: customerId } as const)
+    : ({ type: 'client', id: clientId } as const);
+  return {
+    actor: actor.id === undefined ? { type: actor.type } : { type: actor.type, id: actor.id },
+    ...(clientId === undefined ? {} : { clientId }),
+    ...(customerId === undefined ? {} : { customerId }),
+  };
+}
+
+function endpointOf(ctx: KoaContextWithOIDC): string {
+  // Early failures come before oidc-provider has a context.
+  return (ctx as Partial<KoaContextWithOIDC>).oidc?.route ?? 'other';
+}
+
+function codeOf(error: Refusal): string {
+  return 'error' in error ? error.error : 'server_error';
+}
+
+function isClientAuthentication(error: Refusal): boolean {
+  return codeOf(error) === 'invalid_client';
+}
+
+/** The whole reason, which never goes out: description, detail, cause and what the certificate check noted. */
+function reasonOf(error: Refusal, request: RequestContext | undefined): string {
+  const parts = 'error' in error ? [error.error_description, error.error_detail] : [error.message];
+  const cause = error.cause instanceof Error ? error.cause.message : undefined;
+  return [...parts, cause, request?.reason].filter(Boolean).join('; ');
+}

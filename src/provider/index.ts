@@ -1,0 +1,125 @@
+import type { JSONWebKeySet, JWK } from 'jose';
+import Provider from 'oidc-provider';
+import type { Adapter, KoaContextWithOIDC } from 'oidc-provider';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { RequestContext } from '../observability/request-context.ts';
+import { accountShare } from './accounts.ts';
+import type { ArtifactStore } from './artifact-store.ts';
+import { certificateShare } from './certificates.ts';
+import { clientAuthenticationShare, overrideClientAuthentication } from './client-authentication.ts';
+import { clientAdapter } from './client-adapter.ts';
+import { cacheMetadata, discoveryShare } from './discovery.ts';
+import { recordAnswer, recordEvents } from './events.ts';
+import { interactionShare } from './interactions.ts';
+import { introspectionShare } from './introspection.ts';
+import { withJwtAccessTokens } from './jwt-access-tokens.ts';
+import { lifetimeShare } from './lifetimes.ts';
+import { mergeShares } from './merge-shares.ts';
+import { pageShare } from './pages.ts';
+import type { Clients, Customers, Lifetimes, ProviderPages, Recorder, ResourceServers } from './ports.ts';
+import { protocolShare } from './protocol.ts';
+import { resourceShare } from './resources.ts';
+import { routes } from './routes.ts';
+import type { SingleUseStore } from './single-use-store.ts';
+import { tokenShare } from './tokens.ts';
+import { markStructuredTokens } from './unstructured.ts';
+
+/** Everything that the OpenID engine stands on. */
+export interface ProviderDependencies {
+  issuer: string;
+  mtlsOrigin: string;
+  cookieKeys: readonly string[];
+  pairwiseSalt: Buffer;
+  defaultResource: string | undefined;
+  lifetimes: Lifetimes;
+  artifacts: ArtifactStore;
+  singleUse: SingleUseStore;
+  clients: Clients;
+  resourceServers: ResourceServers;
+  customers: Customers;
+  pages: ProviderPages;
+  audit: Recorder;
+  metrics: Metrics;
+  logger: Logger;
+  clock: Clock;
+  currentRequest(): RequestContext | undefined;
+}
+
+/** The longest that an access token may live: 15 minutes (row P3). */
+const longestAccessTokenSeconds = 900;
+
+/**
+ * The OpenID engine for one set of signing keys. oidc-provider freezes its keys, so a rotation builds another instance
+ * and swaps it in: everything that an instance needs is set here and nowhere else.
+ */
+export function createProvider(privateKeys: readonly JWK[], deps: ProviderDependencies): Provider {
+  const provider: Provider = new Provider(
+    deps.issuer,
+    mergeShares([
+      { jwks: { keys: [...privateKeys] }, adapter: adapterFactory(privateKeys, deps) },
+      protocolShare(deps.cookieKeys),
+      accountShare(deps.customers),
+      certificateShare(deps),
+      clientAuthenticationShare(),
+      discoveryShare(deps.mtlsOrigin),
+      interactionShare(),
+      introspectionShare(deps.resourceServers),
+      lifetimeShare(deps.lifetimes, deps.clock),
+      pageShare(deps.pages),
+      resourceShare(deps),
+      tokenShare({ userinfoAudience: userinfoOf(deps), pairwiseSalt: deps.pairwiseSalt }),
+    ]),
+  );
+  overrideClientAuthentication(provider, deps);
+  recordEvents(provider, deps);
+  provider.use(cacheMetadata);
+  provider.use(async function recordAnswers(ctx, next) {
+    await next();
+    const reached = ctx as Partial<KoaContextWithOIDC>;
+    if (reached.oidc !== undefined) recordAnswer(ctx as KoaContextWithOIDC, deps.audit);
+  });
+  provider.use(markStructuredTokens([routes.introspection, routes.revocation]));
+  return provider;
+}
+
+function userinfoOf({ issuer }: ProviderDependencies): string {
+  return issuer + routes.userinfo;
+}
+
+function adapterFactory(
+  privateKeys: readonly JWK[],
+  deps: ProviderDependencies,
+): (kind: string) => Adapter {
+  const grants = deps.artifacts.adapterFor('Grant');
+  const jwtDependencies = {
+    issuer: deps.issuer,
+    userinfoAudience: userinfoOf(deps),
+    publicKeys: publicKeySet(privateKeys),
+    singleUse: deps.singleUse,
+    clock: deps.clock,
+    longestTtlSeconds: longestAccessTokenSeconds,
+    async customerOf(grantId: string): Promise<string | undefined> {
+      const grant = await grants.find(grantId);
+      return grant?.accountId;
+    },
+  };
+  return (kind) => {
+    if (kind === 'Client') return clientAdapter(deps.clients);
+    return withJwtAccessTokens(kind, deps.artifacts.adapterFor(kind), jwtDependencies);
+  };
+}
+
+/** RFC 7517 public members only. */
+function publicKeySet(privateKeys: readonly JWK[]): JSONWebKeySet {
+  const members = ['kty', 'kid', 'alg', 'use', 'n', 'e', 'crv', 'x', 'y'] as const;
+  return {
+    keys: privateKeys.map(
+      (key) =>
+        Object.fromEntries(
+          members.flatMap((name) => (key[name] === undefined ? [] : [[name, key[name]]])),
+        ) as unknown as JWK & { kty: string },
+    ),
+  };
+}

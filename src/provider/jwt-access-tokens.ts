@@ -1,0 +1,121 @@
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import type { JSONWebKeySet, JWTPayload } from 'jose';
+import Provider from 'oidc-provider';
+import type { Adapter, AdapterPayload } from 'oidc-provider';
+import type { Clock } from '../clock.ts';
+import { secondsFromNow } from '../clock.ts';
+import type { SingleUseStore } from './single-use-store.ts';
+
+/**
+ * oidc-provider refuses JWTs at introspection and revocation ("structured tokens") before it looks for them. A token
+ * that `unstructured.ts` marks with this prefix passes that check, and is looked up here.
+ */
+export const structuredTokenMark = 'jwt:';
+
+const compactJws = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** The JWT inside a marked or plain access token value; undefined for an opaque one. */
+export function jwtIn(value: string): string | undefined {
+  const jwt = value.startsWith(structuredTokenMark)
+    ? value.slice(structuredTokenMark.length)
+    : value;
+  return compactJws.test(jwt) ? jwt : undefined;
+}
+
+interface Dependencies {
+  issuer: string;
+  userinfoAudience: string;
+  publicKeys: JSONWebKeySet;
+  singleUse: SingleUseStore;
+  clock: Clock;
+  /** No access token lives longer: how long a revoked `jti` is remembered. */
+  longestTtlSeconds: number;
+  /** The customer of a grant that still stands. */
+  customerOf(grantId: string): Promise<string | undefined>;
+}
+
+/** Lets the adapter of a token kind find and revoke JWT access tokens, which are not stored, as if they were. */
+export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Dependencies): Adapter {
+  if (kind !== 'AccessToken' && kind !== 'ClientCredentials') return adapter;
+  const keys = createLocalJWKSet(deps.publicKeys);
+
+  async function verified(jwt: string): Promise<JWTPayload | undefined> {
+    try {
+      const { payload } = await jwtVerify(jwt, keys, {
+        issuer: deps.issuer,
+        typ: 'at+jwt',
+        currentDate: deps.clock.now(),
+        requiredClaims: ['jti', 'exp', 'iat', 'aud', 'client_id'],
+      });
+      return payload;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async function findJwt(jwt: string): Promise<AdapterPayload | undefined> {
+    const claims = await verified(jwt);
+    if (claims?.jti === undefined) return undefined;
+    const grantId = optionalString(claims['grant_id']);
+    if ((kind === 'AccessToken') !== (grantId !== undefined)) return undefined;
+    if (await deps.singleUse.isRevoked(claims.jti)) return undefined;
+    const accountId = grantId === undefined ? undefined : await deps.customerOf(grantId);
+    if (grantId !== undefined && accountId === undefined) return undefined;
+    return forPresentRoute(asPayload(kind, claims, accountId), deps.userinfoAudience);
+  }
+
+  return {
+    ...adapter,
+    async find(id) {
+      const jwt = jwtIn(id);
+      return jwt === undefined ? adapter.find(id) : findJwt(jwt);
+    },
+    async destroy(id) {
+      await adapter.destroy(id);
+      await deps.singleUse.revokeToken(id, secondsFromNow(deps.clock, deps.longestTtlSeconds));
+    },
+  };
+}
+
+/**
+ * Userinfo is a resource of ours: it takes tokens that name it in `aud`, and oidc-provider wants them without `aud`
+ * there.
+ */
+function forPresentRoute(payload: AdapterPayload, userinfo: string): AdapterPayload {
+  if (Provider.ctx?.oidc.route !== 'userinfo') return payload;
+  const audiences = [payload.aud ?? []].flat();
+  return audiences.includes(userinfo) ? { ...payload, aud: undefined } : payload;
+}
+
+function asPayload(kind: string, claims: JWTPayload, accountId?: string): AdapterPayload {
+  const { cnf, acr, amr, auth_time: authTime } = claims as Claims;
+  return {
+    kind,
+    jti: claims.jti,
+    iat: claims.iat,
+    exp: claims.exp,
+    aud: claims.aud,
+    clientId: optionalString(claims['client_id']),
+    scope: optionalString(claims['scope']),
+    grantId: optionalString(claims['grant_id']),
+    accountId,
+    'x5t#S256': cnf?.['x5t#S256'],
+    jkt: cnf?.jkt,
+    extra: withoutUndefined({ acr, amr, auth_time: authTime }),
+  };
+}
+
+type Claims = JWTPayload & {
+  cnf?: { 'x5t#S256'?: string; jkt?: string };
+  acr?: string;
+  amr?: string[];
+  auth_time?: number;
+};
+
+function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
+
+function optionalString(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

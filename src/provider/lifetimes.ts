@@ -1,0 +1,33 @@
+import type { Clock } from '../clock.ts';
+import { epochSeconds } from '../clock.ts';
+import type { Lifetimes, Share } from './ports.ts';
+
+/** How long everything lives, in seconds. */
+export function lifetimeShare(lifetimes: Lifetimes, clock: Clock): Share {
+  return {
+    ttl: {
+      AuthorizationCode: lifetimes.authorizationCode,
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      ClientCredentials: (_ctx, token) =>
+        token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      IdToken: lifetimes.accessToken,
+      Grant: lifetimes.refreshToken,
+      Interaction: lifetimes.interaction,
+      Session: lifetimes.session,
+      // Absolute: neither rotation nor a second authorization on the same grant extends it (ASVS 10.4.8).
+      RefreshToken: (ctx) => {
+        const rotated = ctx.oidc.entities.RotatedRefreshToken?.remainingTTL;
+        const grantEnd = ctx.oidc.entities.Grant?.exp;
+        const ends = [lifetimes.refreshToken];
+        if (rotated !== undefined) ends.push(rotated);
+        if (grantEnd !== undefined) ends.push(grantEnd - epochSeconds(clock));
+        return Math.max(1, Math.min(...ends));
+      },
+    },
+    // A consent outlives the browser session: logging out ends the session, revoking ends the grant.
+    expiresWithSession: () => false,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    // RFC 9700 §4.14: rotate for clients that prove nothing; FAPI 2 §5.3.2.1: not for those that do.
+    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none',
+  };
+}

@@ -1,0 +1,71 @@
+import type { Configuration } from 'oidc-provider';
+import type Koa from 'koa';
+import type { AuditEntry } from '../audit/events.ts';
+
+/** RFC 7591 client metadata; oidc-provider checks the rest. */
+export interface RegisteredMetadata {
+  client_id: string;
+  client_name?: string | undefined;
+  client_uri?: string | undefined;
+  token_endpoint_auth_method?: string | undefined;
+  [member: string]: unknown;
+}
+
+/** What the provider asks of the clients; `clients/` fits. */
+export interface Clients {
+  /** RFC 7591 metadata of an active client, without its secret. */
+  metadataOf(clientId: string): Promise<RegisteredMetadata | undefined>;
+  /** Whether `secret` is the client's, compared by digest in constant time. */
+  verifySecret(clientId: string, secret: string): Promise<boolean>;
+  /** Resource server identifier → scopes that the client may request there. */
+  permissionsOf(clientId: string): Promise<Readonly<Record<string, readonly string[]>>>;
+}
+
+/** A resource server as tokens need it. */
+export interface TokenAudience {
+  identifier: string;
+  name: string;
+  accessTokenFormat: 'jwt' | 'opaque';
+  accessTokenTtlSeconds: number;
+  signingAlgorithm: 'RS256' | 'PS256' | 'ES256' | 'EdDSA';
+  /** Scope → locale → the sentence that the consent page shows. */
+  scopes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** What the provider asks of the resource servers; `resource-servers/` fits. */
+export interface ResourceServers {
+  find(identifier: string): Promise<TokenAudience | undefined>;
+  /** The resource server that authenticates at the introspection endpoint as this client. */
+  findByIntrospectionClient(clientId: string): Promise<TokenAudience | undefined>;
+}
+
+/** What the provider asks of the customers; `customers/` fits. */
+export interface Customers {
+  /** OpenID standard claims of an active customer; undefined for an unknown or suspended one. */
+  claimsOf(customerId: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+}
+
+/** Pages that the provider shows by itself. */
+export interface ProviderPages {
+  error(ctx: Koa.Context, error: { code: string; cause: unknown }): void;
+  /** `form` is trusted HTML: the library's logout form with its CSRF token. */
+  logout(ctx: Koa.Context, page: { form: string; clientName?: string }): void;
+  loggedOut(ctx: Koa.Context, page: { clientName?: string }): void;
+}
+
+/** Where security events go; the trail of `audit/` fits. */
+export interface Recorder {
+  record(entry: AuditEntry): void;
+}
+
+/** Lifetimes in seconds. */
+export interface Lifetimes {
+  authorizationCode: number;
+  accessToken: number;
+  refreshToken: number;
+  session: number;
+  interaction: number;
+}
+
+/** One concern's share of oidc-provider's configuration. */
+export type Share = Configuration;

@@ -1,0 +1,39 @@
+import type { Share } from './ports.ts';
+import { routes } from './routes.ts';
+
+/** The protocol's shape for the `baseline` profile: OAuth 2.1 and RFC 9700. */
+export function protocolShare(cookieKeys: readonly string[]): Share {
+  const cookie = { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' } as const;
+  return {
+    routes: { ...routes },
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'] },
+    extraClientMetadata: { properties: ['software_id', 'software_version'] },
+    cookies: {
+      keys: [...cookieKeys],
+      names: {
+        // The __Host- prefix keeps other hosts of the bank's domain from setting it (RFC 6265bis §4.1.3.2).
+        session: '__Host-session',
+        interaction: '__Secure-interaction',
+        resume: '__Secure-resume',
+      },
+      long: cookie,
+      short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
+    },
+    // RFC 9700 §2.6: no CORS at the authorization endpoint; tokens only for browser clients' own origins.
+    clientBasedCORS: (ctx, origin, client) =>
+      ctx.oidc.route === 'userinfo' || client.clientAuthMethod === 'none'
+        ? (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+        : false,
+    features: {
+      backchannelLogout: { enabled: true },
+      clientCredentials: { enabled: true },
+      claimsParameter: { enabled: true },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      userinfo: { enabled: true },
+    },
+  };
+}

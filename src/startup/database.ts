@@ -1,0 +1,85 @@
+import path from 'node:path';
+import type { Configuration } from '../config/schema.ts';
+import { openDatabase } from '../database/client.ts';
+import type { Database, DatabaseConnection } from '../database/client.ts';
+import { startEmbeddedPostgres } from '../database/embedded.ts';
+import { migrate, pendingMigrations } from '../database/migrate.ts';
+import type { Logger } from '../observability/logger.ts';
+import { Problem } from '../problem.ts';
+
+/** The open database and how to leave it. */
+export interface OpenDatabase {
+  database: Database;
+  /** Names of the migrations that this start applied. */
+  applied: readonly string[];
+  /** Where the embedded database keeps its data; undefined for a database of the operator's. */
+  embeddedDirectory: string | undefined;
+  close(): Promise<void>;
+}
+
+/** The folder of the migrations, beside the source. */
+const migrationsDirectory = path.resolve(import.meta.dirname, '../../prisma/migrations');
+
+const migrationLockTimeoutMs = 60_000;
+
+/** Connects to DATABASE_URL, or to the embedded database, and brings its schema up to date. */
+export async function openConfiguredDatabase(
+  configuration: Configuration,
+  logger: Logger,
+): Promise<OpenDatabase> {
+  const server = await connectionOf(configuration, logger);
+  try {
+    const applied = await prepareSchema(configuration, server.connection, logger);
+    const database = openDatabase({
+      connection: server.connection,
+      poolSize: configuration.databasePoolSize,
+      statementTimeoutMs: configuration.databaseTimeoutMs,
+      connectTimeoutMs: configuration.databaseTimeoutMs,
+      logger,
+    });
+    return {
+      database,
+      applied,
+      embeddedDirectory: server.directory,
+      async close() {
+        await database.close();
+        await server.stop();
+      },
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+interface Server {
+  connection: DatabaseConnection;
+  directory: string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Where the database is; starts the embedded one when none is named. */
+export async function connectionOf(configuration: Configuration, logger: Logger): Promise<Server> {
+  if (configuration.databaseUrl !== undefined) {
+    const connection = { connectionString: configuration.databaseUrl };
+    return { connection, directory: undefined, stop: () => Promise.resolve() };
+  }
+  const directory = path.resolve(configuration.dataDirectory, 'postgres');
+  const { connection, stop } = await startEmbeddedPostgres({ directory, logger });
+  return { connection, directory, stop };
+}
+
+async function prepareSchema(
+  { migrateAtStart }: Configuration,
+  connection: DatabaseConnection,
+  logger: Logger,
+): Promise<string[]> {
+  const directory = migrationsDirectory;
+  if (migrateAtStart) {
+    return migrate({ connection, directory, lockTimeoutMs: migrationLockTimeoutMs, logger });
+  }
+  const pending = await pendingMigrations({ connection, directory });
+  if (pending.length === 0) return [];
+  const detail = `pending: ${pending.join(', ')}; run \`npm run countersign -- migrate\``;
+  throw new Problem('migration_refused', { detail });
+}

@@ -1,0 +1,190 @@
+import type { Server } from 'node:https';
+import type Router from '@koa/router';
+import { createApp } from '../app.ts';
+import type { App } from '../app.ts';
+import type { Clock } from '../clock.ts';
+import type { Configuration } from '../config/schema.ts';
+import { createCleanup } from '../database/cleanup.ts';
+import { createOperationsServer } from '../http/health.ts';
+import { nameListener } from '../http/listener-name.ts';
+import type { Pages } from '../http/pages.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createMutualTlsListener, createPublicListener } from '../tls/listeners.ts';
+import { readTruststore } from '../tls/truststore.ts';
+import { appSettings } from './app-settings.ts';
+import { openConfiguredDatabase } from './database.ts';
+import type { OpenDatabase } from './database.ts';
+import { listen, drain } from './listening.ts';
+import type { Material } from './material.ts';
+
+/** What a server needs besides its configuration and material. */
+export interface ServerDependencies {
+  logger: Logger;
+  metrics: Metrics;
+  clock: Clock;
+  developmentRoutes?: (router: Router, pages: Pages) => void;
+  /** Called with the app before anything listens: clients, sample data. */
+  prepare(app: App): Promise<void>;
+}
+
+/** A running server. */
+export interface RunningServer {
+  app: App;
+  embeddedDirectory: string | undefined;
+  /** Ports that were chosen, where 0 was asked for. */
+  ports: { public: number; mtls: number; operations: number };
+  /** Stops taking requests, lets the running ones finish, and leaves the database. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything in the order in which it depends on each other. The operations port is taken first: a second start
+ * of the same installation ends there, before it has touched anything. Problem('already_running').
+ */
+export async function startServer(
+  configuration: Configuration,
+  gather: () => Promise<Material>,
+  deps: ServerDependencies,
+): Promise<RunningServer> {
+  const state: State = { phase: 'starting' };
+  const operations = createOperationsServer({
+    address: configuration.operationsAddress,
+    port: configuration.operationsPort,
+    metrics: deps.metrics,
+    readiness: () => readinessOf(state),
+  });
+  await operations.listen();
+  try {
+    const material = await gather();
+    const database = await openConfiguredDatabase(configuration, deps.logger);
+    state.database = database;
+    const running = await serve(configuration, { material, database, deps });
+    state.phase = 'serving';
+    return {
+      app: running.app,
+      embeddedDirectory: database.embeddedDirectory,
+      ports: { ...running.ports, operations: operations.port() },
+      async stop() {
+        state.phase = 'stopping';
+        await running.stop();
+        await database.close();
+        await operations.close();
+      },
+    };
+  } catch (error) {
+    await state.database?.close();
+    await operations.close();
+    throw error;
+  }
+}
+
+interface State {
+  phase: 'starting' | 'serving' | 'stopping';
+  database?: OpenDatabase;
+}
+
+async function readinessOf({ phase, database }: State) {
+  const server = phase === 'serving' ? 'ok' : phase;
+  try {
+    await database?.database.ping();
+    const isReady = phase === 'serving' && database !== undefined;
+    return { ready: isReady, checks: { server, database: database === undefined ? 'starting' : 'ok' } };
+  } catch {
+    return { ready: false, checks: { server, database: 'unavailable' } };
+  }
+}
+
+interface Foundation {
+  material: Material;
+  database: OpenDatabase;
+  deps: ServerDependencies;
+}
+
+async function serve(configuration: Configuration, foundation: Foundation) {
+  const { material, database, deps } = foundation;
+  const { logger, metrics, clock, developmentRoutes } = deps;
+  const settings = {
+    ...appSettings(configuration, material),
+    ...(developmentRoutes === undefined ? {} : { developmentRoutes }),
+  };
+  const app = await createApp(settings, { database: database.database, logger, metrics, clock });
+  await deps.prepare(app);
+  const servers = createServers(app, material, deps);
+  const cleanup = startCleanup(configuration, { database, deps });
+  observeDatabase(database, metrics);
+  const { listenAddress, port, mtlsPort } = configuration;
+  const ports = {
+    public: await listen(servers.public, { address: listenAddress, port }),
+    mtls: await listen(servers.mtls, { address: listenAddress, port: mtlsPort }),
+  };
+  const system = { actor: { type: 'system' }, outcome: 'success' } as const;
+  for (const migration of database.applied) {
+    app.audit.record({ ...system, type: 'migration.applied', detail: { migration } });
+  }
+  app.audit.record({ ...system, type: 'server.started' });
+  return {
+    app,
+    ports,
+    async stop() {
+      await drain([servers.public, servers.mtls], configuration.drainSeconds);
+      await cleanup?.stop();
+      app.audit.record({ ...system, type: 'server.stopped' });
+      await app.audit.close();
+    },
+  };
+}
+
+function createServers(
+  app: App,
+  material: Material,
+  { logger, metrics, clock }: ServerDependencies,
+): { public: Server; mtls: Server } {
+  const options = {
+    certificatePem: material.tlsCertificate,
+    privateKeyPem: material.tlsPrivateKey,
+    logger,
+    onHandshakeFailure: (reason: string) => {
+      metrics.tlsHandshakeFailures.increment({ reason });
+    },
+  };
+  const truststore = readTruststore(material.clientTruststore, clock);
+  for (const warning of truststore.warnings) logger.warn('client truststore', { warning });
+  const servers = {
+    public: createPublicListener(options, app.handler),
+    mtls: createMutualTlsListener({ ...options, truststore: truststore.certificates }, app.handler),
+  };
+  nameListener(servers.public, 'public');
+  nameListener(servers.mtls, 'mtls');
+  return servers;
+}
+
+function startCleanup(
+  configuration: Configuration,
+  { database, deps }: Pick<Foundation, 'database' | 'deps'>,
+) {
+  const { cleanupIntervalSeconds, cleanupBatchSize, auditRetentionDays } = configuration;
+  if (cleanupIntervalSeconds === 0) return undefined;
+  const cleanup = createCleanup({
+    prisma: database.database.prisma,
+    clock: deps.clock,
+    logger: deps.logger,
+    batchSize: cleanupBatchSize,
+    intervalMs: cleanupIntervalSeconds * 1000,
+    auditRetentionDays,
+    onBacklog(table, { expiredRows, oldestExpiredSeconds }) {
+      deps.metrics.cleanupBacklogRows.set({ table }, expiredRows);
+      deps.metrics.cleanupOldestExpiredSeconds.set({ table }, oldestExpiredSeconds);
+    },
+  });
+  cleanup.start();
+  return cleanup;
+}
+
+function observeDatabase({ database }: OpenDatabase, metrics: Metrics): void {
+  metrics.onScrape(() => {
+    for (const [state, value] of Object.entries(database.stats())) {
+      metrics.databasePool.set({ state }, value);
+    }
+  });
+}

@@ -1,0 +1,198 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { setImmediate as tick } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createLogger } from '../../src/observability/logger.ts';
+import {
+  currentRequest,
+  runWithoutRequest,
+  runWithRequest,
+  type RequestContext,
+} from '../../src/observability/request-context.ts';
+import { Problem } from '../../src/problem.ts';
+import { recordingLogger, recordingStream } from '../support/recording-logger.ts';
+
+const request: RequestContext = {
+  requestId: '5e8c7a5c-6f0e-4a53-8a29-1f6f4a2f7c11',
+  address: '192.0.2.7',
+  listener: 'mtls',
+  method: 'POST',
+  path: '/token',
+};
+const loggerModule = fileURLToPath(new URL('../../src/observability/logger.ts', import.meta.url));
+
+/** Logs 2000 lines to standard output, and says on standard error that it got past them. */
+const chattyProgram = `
+  import { createLogger } from ${JSON.stringify(loggerModule)};
+  const logger = createLogger({ level: 'info', format: 'json' });
+  for (let line = 0; line < 2000; line += 1) logger.info('line', { line });
+  setTimeout(() => { logger.info('later'); setTimeout(() => process.stderr.write('alive'), 20); }, 20);
+`;
+
+async function runChatty(stdout: number | 'pipe', onStart: (out?: NodeJS.ReadableStream) => void) {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', chattyProgram], {
+    stdio: ['ignore', stdout, 'pipe'],
+  });
+  let errors = '';
+  child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  onStart(child.stdout ?? undefined);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, errors };
+}
+
+describe('a log line', () => {
+  it('has time in UTC, level, message, the request and the fields', async () => {
+    const { stream, text } = recordingStream();
+    const clock = { now: () => new Date('2026-11-22T10:00:00.5Z') };
+    const logger = createLogger({ level: 'info', format: 'json', destination: stream, clock });
+    runWithRequest(request, () => {
+      logger.child({ part: 'tokens' }).info('Token issued', { clientId: 'tpp' });
+    });
+    await tick();
+    expect(JSON.parse(text())).toEqual({
+      at: '2026-11-22T10:00:00.500Z',
+      level: 'info',
+      message: 'Token issued',
+      requestId: request.requestId,
+      address: request.address,
+      part: 'tokens',
+      clientId: 'tpp',
+    });
+  });
+
+  it('keeps time, level and message, whatever the fields are called', async () => {
+    const { logger, lines } = recordingLogger();
+    logger.warn('real', { message: 'forged', level: 'error', at: 'never', stack: 'x' });
+    const [line] = await lines();
+    expect(line).toMatchObject({ level: 'warn', message: 'real' });
+    expect(line?.['at']).not.toBe('never');
+  });
+
+  it('is left out below the level', async () => {
+    const { stream, text } = recordingStream();
+    const logger = createLogger({ level: 'warn', format: 'text', destination: stream });
+    logger.debug('one');
+    logger.info('two');
+    logger.warn('three');
+    logger.error('four');
+    await tick();
+    expect(text().match(/one|two|three|four/g)).toEqual(['three', 'four']);
+  });
+
+  it('shows errors with code, stack and all causes, and no secrets', async () => {
+    const { logger, lines, raw } = recordingLogger();
+    const cause = Object.assign(new Error('password=hunter2 refused'), { code: 'ECONNREFUSED' });
+    logger.error('failed', {
+      error: new Problem('server_error', { cause }),
+      headers: { authorization: 'Basic aHVudGVyMjpodW50ZXIy' },
+    });
+    const [line] = await lines();
+    expect(line).toMatchObject({
+      error: {
+        code: 'server_error',
+        stack: expect.stringContaining('logger.test.ts') as string,
+        cause: { code: 'ECONNREFUSED', stack: expect.any(String) as string },
+      },
+      headers: { authorization: '[redacted]' },
+    });
+    expect(await raw()).not.toMatch(/hunter2|aHVudGVy/);
+  });
+
+  it.each(['json', 'text'] as const)('can not be forged in %s format', async (format) => {
+    const { logger, raw } = recordingLogger(format);
+    const forged = '\r\n2026-11-22T10:00:00.000Z info  forged\u2028\u0085\u001b[2J\u009b2J\u202e';
+    logger.info(`user ${forged}`, { forged, [`key${forged}`]: [forged] });
+    const text = await raw();
+    expect(text.endsWith('\n')).toBe(true);
+    expect(text.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
+  });
+
+  it('is readable in text format', async () => {
+    const { logger, raw } = recordingLogger('text');
+    logger.info('Listening', { port: 3443, host: 'localhost', 'a b': undefined });
+    expect(await raw()).toMatch(/^\S+Z info {2}Listening port=3443 host="localhost"\n$/);
+  });
+});
+
+describe('the request context', () => {
+  it('follows awaited work, keeps requests apart, and can be left', async () => {
+    const seen = await Promise.all(
+      ['a', 'b'].map((requestId) =>
+        runWithRequest({ ...request, requestId }, async () => {
+          await tick();
+          return [currentRequest()?.requestId, runWithoutRequest(currentRequest)];
+        }),
+      ),
+    );
+    expect(seen).toEqual([
+      ['a', undefined],
+      ['b', undefined],
+    ]);
+    expect(currentRequest()).toBeUndefined();
+  });
+});
+
+describe('a destination that fails', () => {
+  it('does not stop a process whose reader went away', async () => {
+    const { code, errors } = await runChatty('pipe', (out) => {
+      (out as Writable | undefined)?.destroy();
+    });
+    expect({ code, errors }).toEqual({ code: 0, errors: 'alive' });
+  });
+
+  it.runIf(existsSync('/dev/full'))('does not stop a process whose disk is full', async () => {
+    const full = openSync('/dev/full', 'w');
+    const { code, errors } = await runChatty(full, () => undefined);
+    closeSync(full);
+    expect({ code, errors }).toEqual({ code: 0, errors: 'alive' });
+  });
+
+  it('does not throw, whether it fails late or at once', async () => {
+    const late = new Writable({
+      write(_chunk, _encoding, done) {
+        done(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+      },
+    });
+    const atOnce = Object.assign(new Writable(), {
+      write: () => {
+        throw new Error('broken');
+      },
+    });
+    for (const destination of [late, atOnce]) {
+      const logger = createLogger({ level: 'info', format: 'json', destination });
+      logger.info('one');
+      await tick();
+      logger.info('two');
+    }
+    await tick();
+    expect(late.errored).toMatchObject({ code: 'ENOSPC' });
+  });
+
+  it('does not fill the memory when it does not drain, and says what was lost', async () => {
+    const written: string[] = [];
+    let release: (() => void) | undefined;
+    const stuck = new Writable({
+      decodeStrings: false,
+      write(chunk: string, _encoding, done) {
+        written.push(chunk);
+        if (release === undefined) release = done;
+        else done();
+      },
+    });
+    const logger = createLogger({ level: 'info', format: 'json', destination: stuck });
+    const part = 'x'.repeat(10_000);
+    for (let line = 0; line < 2000; line += 1) logger.info(part);
+    await tick();
+    expect(stuck.writableLength).toBeLessThan(9_000_000);
+    release?.();
+    await tick();
+    logger.info('after');
+    await tick();
+    const all = written.join('');
+    expect(all).toMatch(/"Log lines dropped","dropped":\d{4}\}/);
+    expect(all).toContain('"message":"after"');
+  });
+});
