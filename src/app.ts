@@ -12,7 +12,7 @@ import { createLogin } from './customers/login.ts';
 import { createLoginPages } from './customers/login-pages.ts';
 import { createLoginThrottle } from './customers/login-throttle-store.ts';
 import { createPasswordHasher } from './customers/password.ts';
-import type { PasswordHashCost, PasswordHashLimits } from './customers/password.ts';
+import type { PasswordHashCost, PasswordHasher, PasswordHashLimits } from './customers/password.ts';
 import type { Database } from './database/client.ts';
 import { isDatabaseUnavailable } from './database/unavailable.ts';
 import { createAssets } from './http/assets.ts';
@@ -21,6 +21,7 @@ import { securityHeaders } from './http/headers.ts';
 import { pinHost } from './http/host.ts';
 import { createLocales } from './http/locale.ts';
 import { createPages } from './http/pages.ts';
+import type { Pages } from './http/pages.ts';
 import { problemResponse } from './http/problem-response.ts';
 import { createRenderer } from './http/render.ts';
 import { requestLog } from './http/request-log.ts';
@@ -30,6 +31,7 @@ import { currentRequest } from './observability/request-context.ts';
 import { createArtifactStore } from './provider/artifact-store.ts';
 import { rejectAlmostEndpoints, rejectPagesOverMtls, allowedMethods } from './provider/doors.ts';
 import { createEngine } from './provider/engine.ts';
+import type { Engine } from './provider/engine.ts';
 import { createInteractions } from './provider/interactions.ts';
 import { dispatchInteraction } from './provider/interaction-routes.ts';
 import { createHostedPages } from './provider/hosted-pages.ts';
@@ -37,6 +39,8 @@ import type { Lifetimes } from './provider/ports.ts';
 import { createSingleUseStore } from './provider/single-use-store.ts';
 import { createResourceServerStore } from './resource-servers/resource-server-store.ts';
 import { createEncryption } from './security/encryption.ts';
+import { createOutboundFetch } from './security/outbound-fetch.ts';
+import type { OutboundLimits } from './security/outbound-fetch.ts';
 
 /** Everything that varies between installations, as plain values. */
 export interface AppSettings {
@@ -52,10 +56,11 @@ export interface AppSettings {
   lifetimes: Lifetimes;
   passwordHash: PasswordHashCost & PasswordHashLimits;
   brand: { name: string; helpUrl?: string | undefined; logoFile?: string; themeFile?: string };
+  outbound: OutboundLimits;
   viewsDirectory: string;
   hstsMaxAgeSeconds: number;
   /** Adds routes that exist in development only. */
-  developmentRoutes?: (router: Router, pages: ReturnType<typeof createPages>) => void;
+  developmentRoutes?: (router: Router, pages: Pages) => void;
 }
 
 /** What the app stands on. */
@@ -69,68 +74,152 @@ export interface AppDependencies {
 /** How long a client or resource server may be remembered after another process changed it. */
 const cacheTtlMs = 1000;
 
+/** A row waits 50 ms at most for others to share its commit with; 50,000 rows are about 50 MB. */
+const auditLimits = { maxQueue: 50_000, flushIntervalMs: 50, batchSize: 500 };
+
 /** Builds the authorization server: every part gets what it needs here, and nowhere else. */
 export async function createApp(settings: AppSettings, deps: AppDependencies) {
-  const { database, logger, metrics, clock } = deps;
-  const { prisma } = database;
-  const { issuer, mtlsOrigin, digestKey } = settings;
-  const encryption = createEncryption(settings.encryptionKeys);
-  const cookieKeys = settings.cookieKeys.map((key) => key.toString('base64url'));
+  const storage = createStorage(settings, deps);
+  const { audit, clients, resourceServers, customers } = storage;
+  const passwords = await createPasswords(settings, deps.metrics);
+  const hosting = createHosting(settings);
+  const engine = createOpenIdEngine(settings, deps, { storage, hosting });
+  const router = createRoutes(settings, deps, { storage, hosting, engine, passwords });
 
+  const koa = new Koa({ keys: cookieKeysOf(settings), proxy: false });
+  koa.on('error', (error: unknown) => {
+    deps.logger.error('a response failed', { error });
+  });
+  const steps: Koa.Middleware[] = [
+    requestLog(deps), // first: every later log line carries the request id
+    securityHeaders(settings), // before errors become responses, so that those have them too
+    problemResponse({ ...deps, ...hosting.hostedPages, isDatabaseUnavailable, allowedMethods }),
+    pinHost(hostsOf(settings)), // before anything that builds a URL
+    rejectPagesOverMtls, // browsers must never be asked for a certificate
+    rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
+    hosting.assets.middleware,
+    router.routes() as unknown as Koa.Middleware,
+    engine.middleware,
+  ];
+  for (const step of steps) koa.use(step);
+  return { handler: koa.callback(), audit, clients, resourceServers, customers, passwords };
+}
+
+/** The running authorization server's parts that the process and the operators' commands use. */
+export type App = Awaited<ReturnType<typeof createApp>>;
+
+type Storage = ReturnType<typeof createStorage>;
+type Hosting = ReturnType<typeof createHosting>;
+
+function createStorage(settings: AppSettings, deps: AppDependencies) {
+  const { prisma } = deps.database;
+  const { clock } = deps;
+  const { digestKey } = settings;
+  const encryption = createEncryption(settings.encryptionKeys);
   const audit = createAuditTrail({ store: createAuditStore(prisma), ...deps, ...auditLimits });
-  const clients = createClientStore({ prisma, digestKey, cacheTtlMs });
-  const resourceServers = createResourceServerStore({ prisma, cacheTtlMs });
-  const customers = createCustomerStore({ prisma, encryption, digestKey });
-  const singleUse = createSingleUseStore(prisma);
-  const artifacts = createArtifactStore({
-    prisma,
-    encryption,
-    clock,
-    onReplay(kind) {
-      const actor = { type: 'client' } as const;
-      audit.record({ type: 'replay.detected', outcome: 'refused', actor, detail: { kind } });
+
+  function onReplay(kind: string): void {
+    const actor = { type: 'client' } as const;
+    audit.record({ type: 'replay.detected', outcome: 'refused', actor, detail: { kind } });
+  }
+
+  return {
+    audit,
+    clients: createClientStore({ prisma, digestKey, cacheTtlMs }),
+    resourceServers: createResourceServerStore({ prisma, cacheTtlMs }),
+    customers: createCustomerStore({ prisma, encryption, digestKey }),
+    throttle: createLoginThrottle({ prisma, digestKey, clock }),
+    singleUse: createSingleUseStore(prisma),
+    artifacts: createArtifactStore({ prisma, encryption, clock, onReplay }),
+  };
+}
+
+function createPasswords({ passwordHash }: AppSettings, metrics: Metrics) {
+  return createPasswordHasher(passwordHash, passwordHash, {
+    onDuration(seconds) {
+      metrics.passwordHashSeconds.observe({}, seconds);
+    },
+    onPending(count) {
+      metrics.passwordHashQueue.set({}, count);
     },
   });
-  const passwords = await createPasswordHasher(settings.passwordHash, settings.passwordHash, {
-    onDuration: (seconds) => { metrics.passwordHashSeconds.observe({}, seconds); },
-    onPending: (count) => { metrics.passwordHashQueue.set({}, count); },
-  });
+}
 
-  const { viewsDirectory } = settings;
+function createHosting({ viewsDirectory, brand, cookieKeys }: AppSettings) {
+  const { name, helpUrl, ...brandFiles } = brand;
   const locales = createLocales(`${viewsDirectory}/locales`);
-  const { name, helpUrl, ...brandFiles } = settings.brand;
   const assets = createAssets({ directory: `${viewsDirectory}/assets`, ...brandFiles });
-  const brand = { name, helpUrl, logoUrl: assets.logoUrl, themeUrl: assets.themeUrl };
-  const renderer = createRenderer({ viewsDirectory, locales, brand });
+  const { logoUrl, themeUrl } = assets;
+  const renderer = createRenderer({
+    viewsDirectory,
+    locales,
+    brand: { name, helpUrl, logoUrl, themeUrl },
+  });
   const pages = createPages(renderer, locales);
-  const hostedPages = createHostedPages(pages);
-  const csrf = createCsrf(settings.cookieKeys[0] ?? Buffer.alloc(0));
+  const csrf = createCsrf(cookieKeys[0] ?? Buffer.alloc(0));
+  return { assets, pages, hostedPages: createHostedPages(pages), csrf };
+}
 
-  const engine = createEngine(settings.signingKeys, {
+function createOpenIdEngine(
+  settings: AppSettings,
+  { metrics, logger, clock }: AppDependencies,
+  { storage, hosting }: { storage: Storage; hosting: Hosting },
+) {
+  const { audit, artifacts, singleUse, clients, resourceServers } = storage;
+  const { issuer, mtlsOrigin, pairwiseSalt, defaultResource, lifetimes } = settings;
+  return createEngine(settings.signingKeys, {
     issuer,
     mtlsOrigin,
-    cookieKeys,
-    pairwiseSalt: settings.pairwiseSalt,
-    defaultResource: settings.defaultResource,
-    lifetimes: settings.lifetimes,
+    cookieKeys: cookieKeysOf(settings),
+    pairwiseSalt,
+    defaultResource,
+    lifetimes,
     artifacts,
     singleUse,
     clients,
     resourceServers,
-    customers: { claimsOf: activeClaims },
-    pages: hostedPages,
+    customers: {
+      async claimsOf(id) {
+        const customer = await storage.customers.find(id);
+        return customer?.status === 'active' ? claimsOf(customer) : undefined;
+      },
+    },
+    pages: hosting.hostedPages,
+    outboundFetch: createOutboundFetch(settings.outbound),
     audit,
     metrics,
     logger,
     clock,
     currentRequest,
   });
+}
+
+interface Parts {
+  storage: Storage;
+  hosting: Hosting;
+  engine: Engine;
+  passwords: PasswordHasher;
+}
+
+function createRoutes(settings: AppSettings, deps: AppDependencies, parts: Parts): Router {
+  const { issuer, lifetimes } = settings;
+  const { metrics, clock } = deps;
+  const { storage, hosting, engine, passwords } = parts;
+  const { audit, artifacts, clients, resourceServers, customers, throttle } = storage;
+  const { pages, csrf } = hosting;
   const provider = () => engine.current();
   const interactions = createInteractions({ provider, artifacts, clients, resourceServers });
-  const throttle = createLoginThrottle({ prisma, digestKey, clock });
-  const onOutcome = (outcome: string) => { metrics.logins.increment({ outcome }); };
+
+  function onOutcome(outcome: string): void {
+    metrics.logins.increment({ outcome });
+  }
   const login = createLogin({ customers, passwords, throttle, audit, onOutcome });
   const loginPages = createLoginPages({ issuer, interactions, login, pages, csrf, audit });
+
+  async function displayName(id: string): Promise<string | undefined> {
+    const profile = (await customers.find(id))?.profile;
+    return profile?.name ?? profile?.username;
+  }
   const consentPages = createConsentPages({
     issuer,
     interactions,
@@ -139,47 +228,21 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
     csrf,
     audit,
     clock,
-    grantTtlSeconds: settings.lifetimes.refreshToken,
+    grantTtlSeconds: lifetimes.refreshToken,
   });
-
-  async function activeClaims(id: string) {
-    const customer = await customers.find(id);
-    return customer?.status === 'active' ? claimsOf(customer) : undefined;
-  }
-
-  async function displayName(id: string) {
-    const profile = (await customers.find(id))?.profile;
-    return profile?.name ?? profile?.username;
-  }
 
   const router = new Router();
   dispatchInteraction(router, { interactions, login: loginPages, consent: consentPages });
   loginPages.addRoutes(router);
   consentPages.addRoutes(router);
   settings.developmentRoutes?.(router, pages);
-
-  const koa = new Koa({ keys: cookieKeys, proxy: false });
-  koa.on('error', (error: unknown) => { logger.error('a response failed', { error }); });
-  const hosts = { publicHost: new URL(issuer).host, mtlsHost: new URL(mtlsOrigin).host };
-  const { renderErrorPage } = hostedPages;
-  const steps: Koa.Middleware[] = [
-    requestLog({ logger, metrics }), // first: every later log line carries the request id
-    securityHeaders(settings), // before errors become responses, so that those have them too
-    problemResponse({ logger, renderErrorPage, isDatabaseUnavailable, allowedMethods }),
-    pinHost(hosts), // before anything that builds a URL
-    rejectPagesOverMtls, // browsers must never be asked for a certificate
-    rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
-    assets.middleware,
-    router.routes() as unknown as Koa.Middleware,
-    engine.middleware,
-  ];
-  for (const step of steps) koa.use(step);
-
-  return { handler: koa.callback(), audit, clients, resourceServers, customers, passwords };
+  return router;
 }
 
-/** The running authorization server's parts that the process and the operators' commands use. */
-export type App = Awaited<ReturnType<typeof createApp>>;
+function cookieKeysOf({ cookieKeys }: AppSettings): string[] {
+  return cookieKeys.map((key) => key.toString('base64url'));
+}
 
-/** A row waits 50 ms at most for others to share its commit with; 50,000 rows are about 50 MB. */
-const auditLimits = { maxQueue: 50_000, flushIntervalMs: 50, batchSize: 500 };
+function hostsOf({ issuer, mtlsOrigin }: AppSettings) {
+  return { publicHost: new URL(issuer).host, mtlsHost: new URL(mtlsOrigin).host };
+}

@@ -17,7 +17,9 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => {
     logger.error('unhandled rejection', { error });
   });
-  const server = await serveConfigured(configuration, logger, (text) => { process.stdout.write(text); });
+  const server = await serveConfigured(configuration, logger, (text) => {
+    process.stdout.write(text);
+  });
   await signalled();
   logger.info('stopping');
   await server.stop();
@@ -26,14 +28,19 @@ async function main(): Promise<void> {
 /** Resolves at the first signal; a second one ends the process at once. */
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve(); });
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        resolve();
+      });
   });
 }
 
 /** What the person at the terminal reads when the server does not start. */
 function explain(error: unknown): string {
   if (error instanceof Refusal) {
-    return ['Countersign does not start:', ...error.problems.map((line) => `  - ${line}`)].join('\n');
+    return ['Countersign does not start:', ...error.problems.map((line) => `  - ${line}`)].join(
+      '\n',
+    );
   }
   if (error instanceof Problem && error.code === 'already_running') {
     return `${error.message}\nIf Countersign is already running, use that one; else stop the other program or set COUNTERSIGN_PORT, COUNTERSIGN_MTLS_PORT and COUNTERSIGN_OPERATIONS_PORT.`;
@@ -44,8 +51,7 @@ function explain(error: unknown): string {
 
 try {
   await main();
-  process.exit(0);
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
-  process.exit(error instanceof Refusal ? configurationExit : 1);
+  process.exitCode = error instanceof Refusal ? configurationExit : 1;
 }

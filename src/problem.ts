@@ -27,6 +27,7 @@ export const problems = {
   password_too_common: 'The password is one of the most common ones.',
   signing_key_invalid: 'The signing key is not valid.',
   certificate_invalid: 'The certificate is not valid.',
+  outbound_refused: 'A request to another server was refused or failed.',
   configuration_invalid: 'The configuration is not valid.',
   already_running: 'Another process is using the same port.',
   database_unavailable: 'The service is not available at the moment.',

@@ -58,23 +58,11 @@ export function createCommitLoop(backlog: Backlog, options: CommitLoopOptions): 
   let failures = 0;
   let isUrgent = false;
 
-  const drain = async (): Promise<void> => {
-    while (backlog.size() > 0) {
-      const batch = backlog.oldest(batchSize);
-      await commitRows(store, backlog, batch);
-      backlog.removeOldest(batch.length);
-      failures = 0;
-    }
-  };
-  const drainOnce = async (): Promise<void> => {
-    try {
-      await drain();
-    } catch (error) {
-      failures += 1;
-      backlog.giveUpAwaited(error);
-      isUrgent = false;
-      logger.warn('Audit events wait for the database', { waiting: backlog.size(), error });
-    }
+  const commitOldest = async (): Promise<void> => {
+    const batch = backlog.oldest(batchSize);
+    await commitRows(store, backlog, batch);
+    backlog.removeOldest(batch.length);
+    failures = 0;
   };
   const cancelTimer = (): void => {
     clearTimeout(timer?.handle);
@@ -89,19 +77,32 @@ export function createCommitLoop(backlog: Backlog, options: CommitLoopOptions): 
     const wanted = delayMs();
     if (timer === undefined || timer.delayMs > wanted) {
       cancelTimer();
-      // Outside of any request, or the loop would log under the one that happened to start it.
-      const handle = runWithoutRequest(() => setTimeout(() => void run(), wanted));
-      timer = { handle: handle.unref(), delayMs: wanted };
+      timer = { handle: setTimeout(() => void run(), wanted).unref(), delayMs: wanted };
     }
     if (isUrgent) timer.handle.ref();
   };
+  const fail = (error: unknown): void => {
+    failures += 1;
+    backlog.giveUpAwaited(error);
+    isUrgent = false;
+    logger.warn('Audit events wait for the database', { waiting: backlog.size(), error });
+  };
+  const drain = async (): Promise<void> => {
+    try {
+      while (backlog.size() > 0) await commitOldest();
+    } catch (error) {
+      fail(error);
+    }
+    // In one go with the last look at the backlog: a row added in between would wait for nobody.
+    running = undefined;
+    if (backlog.size() > 0) schedule();
+    else isUrgent = false;
+  };
   const run = (): Promise<void> => {
     cancelTimer();
-    running ??= runWithoutRequest(drainOnce).then(() => {
-      running = undefined;
-      isUrgent &&= backlog.size() > 0;
-      if (backlog.size() > 0) schedule();
-    });
+    if (backlog.size() === 0) return running ?? Promise.resolve();
+    // Or it would log under the request that happened to start it.
+    running ??= runWithoutRequest(drain);
     return running;
   };
   return {

@@ -24,7 +24,9 @@ const metadataSchema = z.strictObject({
   id_token_signed_response_alg: z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']).optional(),
   subject_type: z.enum(['public', 'pairwise']).optional(),
   sector_identifier_uri: z.url({ protocol: /^https$/ }).optional(),
-  jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) }).optional(),
+  jwks: z
+    .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) })
+    .optional(),
   jwks_uri: z.url({ protocol: /^https$/ }).optional(),
   tls_client_auth_subject_dn: short.optional(),
   tls_client_auth_san_dns: short.optional(),
@@ -58,5 +60,8 @@ export function parseClientMetadata(value: unknown): ClientMetadata {
     throw new Problem('client_invalid', { detail: faults.join('; ') });
   }
   const responseTypes = result.data.grant_types.includes('authorization_code') ? ['code'] : [];
-  return completeClient({ ...result.data, response_types: result.data.response_types ?? responseTypes });
+  return completeClient({
+    ...result.data,
+    response_types: result.data.response_types ?? responseTypes,
+  });
 }

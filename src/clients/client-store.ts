@@ -46,8 +46,16 @@ type Remembered = { client: Client; secretDigest: Uint8Array | null } | 'absent'
 const include = { permissions: true } as const;
 
 /** The store of clients. Secrets are kept as keyed digests: they are random, so a slow hash adds nothing. */
-export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencies): ClientStore {
-  const cache = new LRUCache<string, Remembered>({
+export function createClientStore(dependencies: Dependencies): ClientStore {
+  const cache = createCache(dependencies);
+  return { ...createReader(cache, dependencies), ...createWriter(cache, dependencies) };
+}
+
+type Cache = LRUCache<string, Remembered>;
+type Reads = 'find' | 'metadataOf' | 'permissionsOf' | 'verifySecret' | 'list';
+
+function createCache({ prisma, cacheTtlMs }: Dependencies): Cache {
+  return new LRUCache<string, Remembered>({
     max: 5000,
     ttl: cacheTtlMs,
     // One look-up for all requests that ask at once; "absent" is remembered too, so that guessing costs little.
@@ -56,7 +64,9 @@ export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencie
       return row === null ? 'absent' : { client: asClient(row), secretDigest: row.secretDigest };
     },
   });
+}
 
+function createReader(cache: Cache, { prisma, digestKey }: Dependencies): Pick<ClientStore, Reads> {
   async function remembered(id: string) {
     const entry = await cache.fetch(id);
     return entry === 'absent' ? undefined : entry;
@@ -65,22 +75,6 @@ export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencie
   async function active(id: string): Promise<Client | undefined> {
     const client = (await remembered(id))?.client;
     return client?.status === 'active' ? client : undefined;
-  }
-
-  const digestOf = (id: string, secret: string) =>
-    new Uint8Array(keyedDigest(digestKey, `client-secret:${id}`, secret));
-
-  function columns({ metadata, source, secret }: ClientDraft) {
-    const { client_id: id, ...rest } = metadata;
-    const secretDigest = secret === undefined ? {} : { secretDigest: digestOf(id, secret) };
-    const name = metadata.client_name ?? id;
-    return { name, metadata: rest as Prisma.InputJsonObject, source, ...secretDigest };
-  }
-
-  async function update(id: string, data: Prisma.ClientUpdateManyMutationInput): Promise<void> {
-    const { count } = await prisma.client.updateMany({ where: { id }, data });
-    cache.delete(id);
-    if (count === 0) throw new Problem('client_not_found', { detail: id });
   }
 
   return {
@@ -99,53 +93,62 @@ export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencie
     async verifySecret(id, secret) {
       const entry = await remembered(id);
       const expected = entry?.secretDigest ?? new Uint8Array(32);
-      const isEqual = equalDigests(expected, digestOf(id, secret));
-      return isEqual && entry?.client.status === 'active';
+      const isEqual = equalDigests(expected, digestOf(digestKey, id, secret));
+      return isEqual && entry?.secretDigest !== null && entry?.client.status === 'active';
     },
 
     async list() {
       const rows = await prisma.client.findMany({ include, orderBy: { id: 'asc' } });
       return rows.map(asClient);
     },
+  };
+}
 
-    async insert(draft) {
-      const id = draft.metadata.client_id;
-      const permissions = { create: permissionRows(draft) };
-      try {
-        const data = { id, ...columns(draft), permissions };
-        const row = await prisma.client.create({ data, include });
-        cache.delete(id);
-        return asClient(row);
-      } catch (error) {
-        throw asProblem(error, id);
-      }
+function createWriter(
+  cache: Cache,
+  { prisma, digestKey }: Dependencies,
+): Omit<ClientStore, Reads> {
+  async function update(id: string, data: Prisma.ClientUpdateManyMutationInput): Promise<void> {
+    const { count } = await prisma.client.updateMany({ where: { id }, data });
+    cache.delete(id);
+    if (count === 0) throw new Problem('client_not_found', { detail: id });
+  }
+
+  async function write(id: string, work: () => Promise<Row>): Promise<Client> {
+    try {
+      return asClient(await work());
+    } catch (error) {
+      throw asProblem(error, id);
+    } finally {
+      cache.delete(id);
+    }
+  }
+
+  return {
+    insert(draft) {
+      const data = { ...newRow(digestKey, draft), permissions: { create: permissionRows(draft) } };
+      return write(data.id, () => prisma.client.create({ data, include }));
     },
 
-    async save(draft) {
-      const id = draft.metadata.client_id;
-      const create = { id, ...columns(draft), permissions: { create: permissionRows(draft) } };
-      const update_ = {
-        ...columns(draft),
-        permissions: { deleteMany: {}, create: permissionRows(draft) },
-      };
-      try {
-        const row = await prisma.client.upsert({ where: { id }, create, update: update_, include });
-        return asClient(row);
-      } catch (error) {
-        throw asProblem(error, id);
-      } finally {
-        cache.delete(id);
-      }
+    save(draft) {
+      const permissions = { create: permissionRows(draft) };
+      const { id, ...columns } = newRow(digestKey, draft);
+      const create = { id, ...columns, permissions };
+      const change = { ...columns, permissions: { deleteMany: {}, ...permissions } };
+      return write(id, () =>
+        prisma.client.upsert({ where: { id }, create, update: change, include }),
+      );
     },
 
     setStatus: (id, status) => update(id, { status }),
 
     async setSecret(id, secret) {
-      const client = (await remembered(id))?.client;
-      if (client !== undefined && !isSecretMethod(client.metadata.token_endpoint_auth_method)) {
+      const row = await prisma.client.findUnique({ where: { id }, include });
+      const method = row === null ? undefined : asClient(row).metadata.token_endpoint_auth_method;
+      if (method !== undefined && !isSecretMethod(method)) {
         throw new Problem('client_invalid', { detail: `${id} does not authenticate by a secret` });
       }
-      await update(id, { secretDigest: digestOf(id, secret) });
+      await update(id, { secretDigest: digestOf(digestKey, id, secret) });
     },
 
     async delete(id) {
@@ -156,6 +159,21 @@ export function createClientStore({ prisma, digestKey, cacheTtlMs }: Dependencie
       cache.delete(id);
       if (count === 0) throw new Problem('client_not_found', { detail: id });
     },
+  };
+}
+
+function digestOf(digestKey: Buffer, id: string, secret: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(keyedDigest(digestKey, `client-secret:${id}`, secret));
+}
+
+function newRow(digestKey: Buffer, { metadata, source, secret }: ClientDraft) {
+  const { client_id: id, ...rest } = metadata;
+  return {
+    id,
+    name: metadata.client_name ?? id,
+    metadata: rest as Prisma.InputJsonObject,
+    source,
+    ...(secret === undefined ? {} : { secretDigest: digestOf(digestKey, id, secret) }),
   };
 }
 
@@ -170,7 +188,10 @@ function asClient(row: Row): Client {
   return {
     id: row.id,
     name: row.name,
-    metadata: { ...(row.metadata as Omit<ClientMetadata, 'client_id'>), client_id: row.id } as ClientMetadata,
+    metadata: {
+      ...(row.metadata as Omit<ClientMetadata, 'client_id'>),
+      client_id: row.id,
+    } as ClientMetadata,
     status: row.status === 'active' ? 'active' : 'suspended',
     source: row.source === 'file' ? 'file' : 'operator',
     permissions: Object.fromEntries(

@@ -80,7 +80,11 @@ export function isSecretMethod(method: AuthenticationMethod): boolean {
   return method === 'client_secret_basic' || method === 'client_secret_post';
 }
 
-function redirectFaults({ redirect_uris, application_type, grant_types }: ClientMetadata): string[] {
+function redirectFaults({
+  redirect_uris,
+  application_type,
+  grant_types,
+}: ClientMetadata): string[] {
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
     return ['redirect_uris must have a member for the authorization code grant'];
   }
@@ -90,13 +94,18 @@ function redirectFaults({ redirect_uris, application_type, grant_types }: Client
   });
 }
 
-/** RFC 9700 §2.1, RFC 8252 §7, FAPI 2 §5.3.2.2. */
+/** RFC 9700 §2.1: nothing that two parsers could read differently. */
 function redirectFault(uri: string, applicationType: 'web' | 'native'): string | undefined {
   const url = URL.parse(uri);
   if (url === null) return 'is not an absolute URI';
   if (uri.includes('#')) return 'has a fragment';
   if (uri.includes('*')) return 'has a wildcard';
   if (url.username !== '' || url.password !== '') return 'has user information';
+  return schemeFault(url, applicationType);
+}
+
+/** RFC 8252 §7, FAPI 2 §5.3.2.2: https, and for native applications loopback addresses and private-use schemes. */
+function schemeFault(url: URL, applicationType: 'web' | 'native'): string | undefined {
   if (url.protocol === 'https:') return undefined;
   if (applicationType === 'web') return 'is not https';
   if (url.protocol === 'http:') {
@@ -125,7 +134,9 @@ function authenticationFaults(metadata: ClientMetadata): string[] {
   const hasKeys = metadata.jwks !== undefined || metadata.jwks_uri !== undefined;
   switch (method) {
     case 'tls_client_auth':
-      return subjects.length === 1 ? [] : ['tls_client_auth needs exactly one tls_client_auth_… member'];
+      return subjects.length === 1
+        ? []
+        : ['tls_client_auth needs exactly one tls_client_auth_… member'];
     case 'private_key_jwt':
     case 'self_signed_tls_client_auth':
       return hasKeys ? [] : [`${method} needs jwks or jwks_uri`];

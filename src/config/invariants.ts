@@ -17,7 +17,8 @@ const missing = (value: unknown, variable: string, what: string) =>
 
 const plainHttp: Rule = ({ issuer, mtlsOrigin }) => [
   !issuer.startsWith('https://') && `COUNTERSIGN_ISSUER is ${issuer}: use an https origin`,
-  !mtlsOrigin.startsWith('https://') && `COUNTERSIGN_MTLS_ORIGIN is ${mtlsOrigin}: use an https origin`,
+  !mtlsOrigin.startsWith('https://') &&
+    `COUNTERSIGN_MTLS_ORIGIN is ${mtlsOrigin}: use an https origin`,
 ];
 
 const sameOrigin: Rule = ({ issuer, mtlsOrigin }) => [
@@ -57,7 +58,11 @@ const secrets: Rule = (configuration, findings) => {
 
 const certificates: Rule = ({ tlsCertificate, tlsPrivateKey, clientTruststore }, findings) => [
   missing(tlsCertificate, 'COUNTERSIGN_TLS_CERTIFICATE', 'give the server certificate chain'),
-  missing(tlsPrivateKey, 'COUNTERSIGN_TLS_PRIVATE_KEY', "give the server certificate's private key"),
+  missing(
+    tlsPrivateKey,
+    'COUNTERSIGN_TLS_PRIVATE_KEY',
+    "give the server certificate's private key",
+  ),
   missing(clientTruststore, 'COUNTERSIGN_CLIENT_TRUSTSTORE', 'give the CAs of your clients'),
   tlsCertificate !== undefined &&
     findings.isDevelopmentCertificate(tlsCertificate) &&

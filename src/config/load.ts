@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { settings } from './schema.ts';
-import type { Configuration, Setting } from './schema.ts';
+import type { Configuration } from './schema.ts';
+import type { Setting } from './setting.ts';
 
 /** A configuration, or every problem that stands in its way with its remedy. */
 export type Loaded =
-  | { ok: true; configuration: Configuration }
-  | { ok: false; problems: readonly string[] };
+  { ok: true; configuration: Configuration } | { ok: false; problems: readonly string[] };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -37,7 +37,10 @@ function readSetting(setting: Setting<unknown>, environment: Environment): Read 
   const text = source.value ?? setting.fallback;
   const parsed = setting.type.safeParse(text);
   if (parsed.success) return { ok: true, value: parsed.data };
-  return { ok: false, problem: `${setting.variable} ${reasonOf(parsed.error)}: ${setting.sentence}` };
+  return {
+    ok: false,
+    problem: `${setting.variable} ${reasonOf(parsed.error)}: ${setting.sentence}`,
+  };
 }
 
 function textOf(

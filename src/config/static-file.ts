@@ -38,7 +38,10 @@ export async function readStaticConfiguration(file: string): Promise<StaticConfi
   try {
     parsed = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    throw new Problem('configuration_invalid', { detail: `${file} can't be read as JSON`, cause: error });
+    throw new Problem('configuration_invalid', {
+      detail: `${file} can't be read as JSON`,
+      cause: error,
+    });
   }
   return parseStaticConfiguration(parsed, file);
 }

@@ -23,7 +23,10 @@ interface Pending {
 
 interface Access {
   openidScopes: string[];
-  resources: { name: string; scopes: { name: string; sentences: Readonly<Record<string, string>> }[] }[];
+  resources: {
+    name: string;
+    scopes: { name: string; sentences: Readonly<Record<string, string>> }[];
+  }[];
 }
 
 /** The authorization request to decide; the provider's interactions fit. */
@@ -38,7 +41,7 @@ interface Dependencies {
   issuer: string;
   interactions: ConsentInteractions;
   /** How a customer is greeted: name or user name. */
-  displayName(customerId: string): Promise<string | undefined>;
+  displayName: (customerId: string) => Promise<string | undefined>;
   pages: Pages;
   csrf: Csrf;
   audit: { record(entry: AuditEntry): void };
@@ -123,9 +126,12 @@ async function show(ctx: Koa.Context, pending: Pending, dependencies: Dependenci
     until: secondsFromNow(clock, grantTtlSeconds),
     redirectHost: hostOf(pending.redirectUri),
   };
-  pages.show(ctx, 'consent', data, {
+  pages.show(ctx, {
+    page: 'consent',
+    data,
     formActions: [pending.redirectUri],
     uiLocales: pending.uiLocales,
+    languagePath: `/interaction/${pending.uid}`,
   });
 }
 

@@ -37,7 +37,11 @@ interface Row {
 }
 
 /** The store of customers. */
-export function createCustomerStore({ prisma, encryption, digestKey }: Dependencies): CustomerStore {
+export function createCustomerStore({
+  prisma,
+  encryption,
+  digestKey,
+}: Dependencies): CustomerStore {
   const digestOf = (username: string) =>
     new Uint8Array(keyedDigest(digestKey, 'username', normaliseUsername(username)));
 

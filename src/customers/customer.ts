@@ -43,7 +43,7 @@ export function checkNewPassword(
   password: string,
   context: { username: string; isCommon(candidate: string): boolean },
 ): void {
-  const length = [...password].length;
+  const length = Array.from(password).length; // characters, as people count them
   if (length < passwordLength.min) throw new Problem('password_too_short');
   if (length > passwordLength.max) throw new Problem('password_too_long');
   const folded = password.toLowerCase();

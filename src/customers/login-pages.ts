@@ -129,9 +129,12 @@ function show(ctx: Koa.Context, pending: Pending, showing: Showing): void {
     ...problem,
   };
   const { uiLocales } = pending;
-  dependencies.pages.show(ctx, 'login', data, {
+  dependencies.pages.show(ctx, {
+    page: 'login',
+    data,
     status,
     formActions: [pending.redirectUri],
-    ...(uiLocales === undefined ? {} : { uiLocales }),
+    uiLocales,
+    languagePath: `/interaction/${pending.uid}`,
   });
 }

@@ -20,7 +20,10 @@ export interface PasswordHashLimits {
 export interface PasswordHasher {
   hash(password: string): Promise<string>;
   /** With no `hash` (an unknown user) it takes the same time and matches nothing. */
-  verify(password: string, hash: string | undefined): Promise<{ matches: boolean; isOutdated: boolean }>;
+  verify(
+    password: string,
+    hash: string | undefined,
+  ): Promise<{ matches: boolean; isOutdated: boolean }>;
   /** How many hashes run or wait. */
   pending(): number;
 }
@@ -50,7 +53,9 @@ export async function createPasswordHasher(
 
   async function bounded<T>(work: () => Promise<T>): Promise<T> {
     if (limit.pendingCount >= limits.maxWaiting) {
-      throw new Problem('temporarily_unavailable', { detail: 'too many passwords wait for their hash' });
+      throw new Problem('temporarily_unavailable', {
+        detail: 'too many passwords wait for their hash',
+      });
     }
     const result = limit(async () => {
       const start = process.hrtime.bigint();
@@ -69,7 +74,9 @@ export async function createPasswordHasher(
     hash: (password) => bounded(() => argon2.hash(normalisePassword(password), options)),
 
     async verify(password, hash) {
-      const matches = await bounded(() => argon2.verify(hash ?? decoy, normalisePassword(password)));
+      const matches = await bounded(() =>
+        argon2.verify(hash ?? decoy, normalisePassword(password)),
+      );
       if (hash === undefined || !matches) return { matches: false, isOutdated: false };
       return { matches: true, isOutdated: argon2.needsRehash(hash, options) };
     },

@@ -147,8 +147,8 @@ async function copyTree(tree: string, parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
   await rm(beside, { recursive: true, force: true });
   await cp(tree, beside, { recursive: true, verbatimSymlinks: true });
-  await makeLinks(beside);
   await openForAll(beside);
+  await makeLinks(beside);
   await rename(beside, copy).catch(async (error: unknown) => {
     await rm(beside, { recursive: true, force: true });
     if (!existsSync(copy)) throw error; // else another process was quicker

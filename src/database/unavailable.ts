@@ -26,9 +26,9 @@ const SYSTEM_CODES =
 const KINDS =
   /^(?:DatabaseNotReachable|ConnectionClosed|SocketTimeout|TooManyConnections|TlsConnectionError)$/;
 
-/** Errors of pg and its pool that have no code; ENOENT and EACCES are those of a unix socket only with "connect". */
+/** Errors of pg and its pool that have no code, on any line because Prisma puts its own before them; ENOENT and EACCES are those of a unix socket only with "connect". */
 const MESSAGES =
-  /^(?:timeout exceeded when trying to connect|timeout expired|Query read timeout|Connection terminated|Client has encountered a connection error|Cannot use a pool after|connect (?:ENOENT|EACCES))/;
+  /^(?:timeout exceeded when trying to connect|timeout expired|Query read timeout|Connection terminated|Client has encountered a connection error|Cannot use a pool after|connect (?:ENOENT|EACCES))/m;
 
 /** The error, what caused it, and what Prisma wraps; bounded, because a cause may lead back to itself. */
 function layers(error: unknown, depth = 5): ErrorShape[] {

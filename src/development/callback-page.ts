@@ -22,13 +22,11 @@ export function addCallbackPage(
   router.get(callbackPath, (ctx) => {
     ctx.state['route'] = 'development_callback';
     const { code, error } = ctx.query;
-    if (typeof code === 'string') {
-      pages.show(ctx, 'development-callback', { code, command: exchangeCommand(code, options) });
-    } else {
-      pages.show(ctx, 'development-callback', {
-        error: typeof error === 'string' ? error : 'invalid_request',
-      });
-    }
+    const data =
+      typeof code === 'string'
+        ? { code, command: exchangeCommand(code, options) }
+        : { error: typeof error === 'string' ? error : 'invalid_request' };
+    pages.show(ctx, { page: 'development-callback', data });
   });
 }
 

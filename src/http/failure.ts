@@ -33,6 +33,7 @@ const statuses = {
   password_too_common: 400,
   signing_key_invalid: 500,
   certificate_invalid: 400,
+  outbound_refused: 500,
   configuration_invalid: 500,
   already_running: 500,
   database_unavailable: 503,
@@ -53,7 +54,7 @@ const codesOfHttpErrors: Readonly<Partial<Record<number, ProblemCode>>> = {
 const maxCauses = 10;
 
 /** The error and its causes, the outermost first. */
-export function causesOf(error: unknown): unknown[] {
+function causesOf(error: unknown): unknown[] {
   const causes: unknown[] = [];
   let next = error;
   while (next !== undefined && causes.length < maxCauses) {

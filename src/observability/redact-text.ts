@@ -2,7 +2,7 @@
 export const redacted = '[redacted]';
 
 /** Longer strings are cut, in UTF-16 units; keeps a log line below what collectors accept. */
-export const maxTextLength = 16_384;
+const maxTextLength = 16_384;
 
 /** Shorter strings can't hold a secret of any shape below; `?code=a` is 7 long. */
 const shortestSecretLength = 7;

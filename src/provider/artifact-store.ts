@@ -15,7 +15,7 @@ export interface ArtifactStoreDependencies {
   encryption: Encryption;
   clock: Clock;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
-  onReplay(kind: string): void;
+  onReplay: (kind: string) => void;
 }
 
 /** What oidc-provider keeps, under digests of the ids and with encrypted payloads. */

@@ -3,14 +3,13 @@ import type Koa from 'koa';
 import type { Clock } from '../clock.ts';
 import type { RequestContext } from '../observability/request-context.ts';
 import { certificateSubjectMatches, explainSubjectMismatch } from '../tls/certificate-subject.ts';
-import type { CertificateSubjectProperty } from '../tls/certificate-subject.ts';
 import { clientCertificateOf } from '../tls/client-certificate.ts';
 import type { ClientCertificate } from '../tls/client-certificate.ts';
 import type { Share } from './ports.ts';
 
 interface Dependencies {
   clock: Clock;
-  currentRequest(): RequestContext | undefined;
+  currentRequest: () => RequestContext | undefined;
 }
 
 /** Client certificates (RFC 8705) from our own TLS termination. */
@@ -45,9 +44,8 @@ export function certificateShare({ clock, currentRequest }: Dependencies): Share
         certificateSubjectMatches(ctx, property, expected) {
           const presented = certificateIn(ctx, clock);
           if (presented === undefined) return explain('no client certificate');
-          const subject = property as CertificateSubjectProperty;
-          if (certificateSubjectMatches(presented.certificate, subject, expected)) return true;
-          return explain(explainSubjectMismatch(presented.certificate, subject, expected));
+          if (certificateSubjectMatches(presented.certificate, property, expected)) return true;
+          return explain(explainSubjectMismatch(presented.certificate, property, expected));
         },
       },
     },

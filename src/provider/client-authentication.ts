@@ -45,11 +45,11 @@ export function overrideClientAuthentication(
 /** A client that posts to the mTLS alias names that endpoint in `aud`; it is the same endpoint. */
 function acceptAliasAudiences(provider: Provider, mtlsOrigin: string): void {
   const prototype = provider.OIDCContext.prototype as {
-    clientJwtAuthExpectedAudience(): Set<string>;
+    clientJwtAuthExpectedAudience: (this: object) => Set<string>;
   };
   const inherited = prototype.clientJwtAuthExpectedAudience;
   prototype.clientJwtAuthExpectedAudience = function withAliases(this: object) {
-    const audiences = inherited.call(this as never);
+    const audiences = inherited.call(this);
     const aliases = [...audiences]
       .filter((audience) => audience !== provider.issuer)
       .map((audience) => audience.replace(provider.issuer, mtlsOrigin));

@@ -1,5 +1,5 @@
 import type Koa from 'koa';
-import { listenerOf } from '../http/listener-name.ts';
+import { currentRequest } from '../observability/request-context.ts';
 import { Problem } from '../problem.ts';
 import { isAlmostEndpoint, routes } from './routes.ts';
 
@@ -16,7 +16,7 @@ const overMtls = new Set<string>([
 
 /** Keeps browser pages off the listener that asks for certificates. */
 export const rejectPagesOverMtls: Koa.Middleware = (ctx, next) => {
-  if (listenerOf(ctx.req) === 'mtls' && !overMtls.has(ctx.path)) {
+  if (currentRequest()?.listener === 'mtls' && !overMtls.has(ctx.path)) {
     throw new Problem('not_found', { detail: `${ctx.path} is not offered over mTLS` });
   }
   return next();

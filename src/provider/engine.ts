@@ -19,7 +19,9 @@ export function createEngine(privateKeys: readonly JWK[], deps: ProviderDependen
   let mounted = mount(provider);
 
   return {
-    middleware: (ctx, next) => mounted(ctx, next),
+    async middleware(ctx, next) {
+      await mounted(ctx, next);
+    },
     current: () => provider,
     replaceKeys(keys) {
       provider = createProvider(keys, deps);

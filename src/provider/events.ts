@@ -1,5 +1,5 @@
 import type Provider from 'oidc-provider';
-import type { KoaContextWithOIDC, errors } from 'oidc-provider';
+import type { AccessToken, ClientCredentials, KoaContextWithOIDC, errors } from 'oidc-provider';
 import type { AuditEntry, AuditEventType } from '../audit/events.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -10,7 +10,7 @@ interface Dependencies {
   audit: Recorder;
   metrics: Pick<Metrics, 'tokensIssued' | 'refusals'>;
   logger: Logger;
-  currentRequest(): RequestContext | undefined;
+  currentRequest: () => RequestContext | undefined;
 }
 
 type Refusal = errors.OIDCProviderError | Error;
@@ -78,25 +78,28 @@ function recordAuthorizations(provider: Provider, record: Record_): void {
 
 function recordTokens(provider: Provider, { metrics }: Dependencies, record: Record_): void {
   provider.on('grant.success', (ctx) => {
-    const { entities, params } = ctx.oidc;
-    const grantType = String(params?.['grant_type']);
-    const token = entities.AccessToken ?? entities.ClientCredentials;
-    const format = token?.resourceServer?.accessTokenFormat === 'jwt' ? 'jwt' : 'opaque';
+    const grantType = String(ctx.oidc.params?.['grant_type']);
+    const token = ctx.oidc.entities.AccessToken ?? ctx.oidc.entities.ClientCredentials;
+    if (token === undefined) return;
+    const format = token.resourceServer?.accessTokenFormat === 'jwt' ? 'jwt' : 'opaque';
     metrics.tokensIssued.increment({ grant_type: grantType, format });
     record({
       ...partiesOf(ctx),
       type: grantType === 'refresh_token' ? 'token.refreshed' : 'token.issued',
       outcome: 'success',
-      detail: {
-        grantType,
-        format,
-        jti: format === 'jwt' ? token?.jti : undefined,
-        audience: token?.aud,
-        scope: token?.scope,
-        boundTo: token?.['x5t#S256'],
-      },
+      detail: { grantType, format, ...tokenFacts(token, format) },
     });
   });
+}
+
+/** An opaque token's `jti` is the token itself, so only a JWT's is kept. */
+function tokenFacts(token: AccessToken | ClientCredentials, format: 'jwt' | 'opaque') {
+  return {
+    jti: format === 'jwt' ? token.jti : undefined,
+    audience: token.aud,
+    scope: token.scope,
+    boundTo: token['x5t#S256'],
+  };
 }
 
 function recordLogouts(provider: Provider, record: Record_): void {
@@ -107,7 +110,7 @@ function recordLogouts(provider: Provider, record: Record_): void {
     const parties = { ...partiesOf(ctx), clientId: client.clientId, customerId: accountId };
     record({ ...parties, type: 'backchannel_logout.sent', outcome: 'success' });
   });
-  provider.on('backchannel.error', (ctx, error, client, accountId) => {
+  provider.on('backchannel.error', (ctx, error, ...[client, accountId]) => {
     const parties = { ...partiesOf(ctx), clientId: client.clientId, customerId: accountId };
     const detail = { reason: error.message };
     record({ ...parties, type: 'backchannel_logout.failed', outcome: 'error', detail });

@@ -12,7 +12,7 @@ export interface HostedPages extends ProviderPages {
 /** The engine's pages in the bank's looks. */
 export function createHostedPages(pages: Pages): HostedPages {
   function showError(ctx: Koa.Context, code: string, reference: string): void {
-    pages.show(ctx, 'error', { code, reference }, { status: ctx.status });
+    pages.show(ctx, { page: 'error', data: { code, reference }, status: ctx.status });
   }
 
   return {
@@ -20,10 +20,10 @@ export function createHostedPages(pages: Pages): HostedPages {
       showError(ctx, code, currentRequest()?.requestId ?? '');
     },
     logout(ctx, page) {
-      pages.show(ctx, 'logout', page, { formActions: logoutTargets(ctx) });
+      pages.show(ctx, { page: 'logout', data: page, formActions: logoutTargets(ctx) });
     },
     loggedOut(ctx, page) {
-      pages.show(ctx, 'logged-out', page);
+      pages.show(ctx, { page: 'logged-out', data: page });
     },
     renderErrorPage(ctx, { code, reference }) {
       showError(ctx, code, reference);

@@ -8,7 +8,10 @@ import type { RequestContext } from '../observability/request-context.ts';
 import { accountShare } from './accounts.ts';
 import type { ArtifactStore } from './artifact-store.ts';
 import { certificateShare } from './certificates.ts';
-import { clientAuthenticationShare, overrideClientAuthentication } from './client-authentication.ts';
+import {
+  clientAuthenticationShare,
+  overrideClientAuthentication,
+} from './client-authentication.ts';
 import { clientAdapter } from './client-adapter.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
 import { recordAnswer, recordEvents } from './events.ts';
@@ -17,8 +20,17 @@ import { introspectionShare } from './introspection.ts';
 import { withJwtAccessTokens } from './jwt-access-tokens.ts';
 import { lifetimeShare } from './lifetimes.ts';
 import { mergeShares } from './merge-shares.ts';
+import { outboundShare } from './outbound.ts';
+import type { Fetch } from './outbound.ts';
 import { pageShare } from './pages.ts';
-import type { Clients, Customers, Lifetimes, ProviderPages, Recorder, ResourceServers } from './ports.ts';
+import type {
+  Clients,
+  Customers,
+  Lifetimes,
+  ProviderPages,
+  Recorder,
+  ResourceServers,
+} from './ports.ts';
 import { protocolShare } from './protocol.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
@@ -40,11 +52,12 @@ export interface ProviderDependencies {
   resourceServers: ResourceServers;
   customers: Customers;
   pages: ProviderPages;
+  outboundFetch: Fetch;
   audit: Recorder;
   metrics: Metrics;
   logger: Logger;
   clock: Clock;
-  currentRequest(): RequestContext | undefined;
+  currentRequest: () => RequestContext | undefined;
 }
 
 /** The longest that an access token may live: 15 minutes (row P3). */
@@ -67,6 +80,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       interactionShare(),
       introspectionShare(deps.resourceServers),
       lifetimeShare(deps.lifetimes, deps.clock),
+      outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
       resourceShare(deps),
       tokenShare({ userinfoAudience: userinfoOf(deps), pairwiseSalt: deps.pairwiseSalt }),

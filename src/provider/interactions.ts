@@ -32,7 +32,10 @@ export interface PendingInteraction {
 /** What the client asks the customer for. */
 export interface RequestedAccess {
   openidScopes: string[];
-  resources: { name: string; scopes: { name: string; sentences: Readonly<Record<string, string>> }[] }[];
+  resources: {
+    name: string;
+    scopes: { name: string; sentences: Readonly<Record<string, string>> }[];
+  }[];
 }
 
 /** The provider's side of the hosted pages; pages declare the part that they need. */
@@ -162,10 +165,12 @@ async function saveGrant(provider: Provider, interaction: Interaction): Promise<
   const existing =
     interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
   const accountId = interaction.session?.accountId;
-  if (accountId === undefined) throw new Problem('interaction_not_found', { detail: 'no customer' });
+  if (accountId === undefined)
+    throw new Problem('interaction_not_found', { detail: 'no customer' });
   const clientId = String(interaction.params['client_id']);
   const grant = existing ?? new provider.Grant({ accountId, clientId });
-  if (missing.missingOIDCScope !== undefined) grant.addOIDCScope(missing.missingOIDCScope.join(' '));
+  if (missing.missingOIDCScope !== undefined)
+    grant.addOIDCScope(missing.missingOIDCScope.join(' '));
   if (missing.missingOIDCClaims !== undefined) grant.addOIDCClaims(missing.missingOIDCClaims);
   for (const [resource, scopes] of Object.entries(missing.missingResourceScopes ?? {})) {
     grant.addResourceScope(resource, scopes.join(' '));
@@ -191,7 +196,8 @@ export function interactionShare(): Share {
       const { client, provider, result, session } = ctx.oidc;
       if (client === undefined) return undefined;
       const consented = result?.consent?.grantId;
-      const known = client.clientAuthMethod === 'none' ? undefined : session?.grantIdFor(client.clientId);
+      const known =
+        client.clientAuthMethod === 'none' ? undefined : session?.grantIdFor(client.clientId);
       const grantId = consented ?? known;
       return grantId === undefined ? undefined : provider.Grant.find(grantId);
     },

@@ -3,7 +3,13 @@ import { routes } from './routes.ts';
 
 /** The protocol's shape for the `baseline` profile: OAuth 2.1 and RFC 9700. */
 export function protocolShare(cookieKeys: readonly string[]): Share {
-  const cookie = { signed: true, httpOnly: true, secure: true, sameSite: 'lax', path: '/' } as const;
+  const cookie = {
+    signed: true,
+    httpOnly: true,
+    secure: true,
+    sameSite: 'lax',
+    path: '/',
+  } as const;
   return {
     routes: { ...routes },
     responseTypes: ['code'],

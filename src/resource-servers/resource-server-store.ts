@@ -22,7 +22,10 @@ interface Dependencies {
 type Row = Prisma.ResourceServerGetPayload<{ include: { scopes: true } }>;
 
 /** The store of resource servers. */
-export function createResourceServerStore({ prisma, cacheTtlMs }: Dependencies): ResourceServerStore {
+export function createResourceServerStore({
+  prisma,
+  cacheTtlMs,
+}: Dependencies): ResourceServerStore {
   const cache = new LRUCache<'all', ResourceServer[]>({
     max: 1,
     ttl: cacheTtlMs,

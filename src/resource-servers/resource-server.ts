@@ -27,9 +27,11 @@ export function checkResourceServer(resourceServer: ResourceServer): ResourceSer
     faults.push('access tokens live 60 to 900 seconds');
   }
   for (const scope of Object.keys(scopes)) {
-    if (!/^[\x21\x23-\x5B\x5D-\x7E]{1,100}$/.test(scope)) faults.push(`scope ${scope} is malformed`);
+    if (!/^[\x21\x23-\x5B\x5D-\x7E]{1,100}$/.test(scope))
+      faults.push(`scope ${scope} is malformed`);
     if (openidScopes.includes(scope)) faults.push(`scope ${scope} belongs to OpenID Connect`);
   }
-  if (faults.length > 0) throw new Problem('resource_server_invalid', { detail: faults.join('; ') });
+  if (faults.length > 0)
+    throw new Problem('resource_server_invalid', { detail: faults.join('; ') });
   return resourceServer;
 }

@@ -48,7 +48,9 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
       const decipher = createDecipheriv('aes-256-gcm', entry.key, bytes.subarray(5, ivEnd));
       decipher.setAAD(Buffer.from(context));
       decipher.setAuthTag(bytes.subarray(ivEnd, headerBytes));
-      return decipher.update(bytes.subarray(headerBytes), undefined, 'utf8') + decipher.final('utf8');
+      return (
+        decipher.update(bytes.subarray(headerBytes), undefined, 'utf8') + decipher.final('utf8')
+      );
     },
   };
 }

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import { keyStages, signingAlgorithms } from './key-ring.ts';
-import type { KeyStage, SigningAlgorithm, SigningKey } from './key-ring.ts';
+import type { KeyStage, PrivateJwk, SigningAlgorithm, SigningKey } from './key-ring.ts';
 
 const keyFile = z.strictObject({
   kid: z.string().regex(/^[\w-]{1,128}$/),
@@ -53,8 +53,11 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
     list,
 
     async generate(algorithm, stage) {
-      const { privateKey } = await generateKeyPair(algorithm, { extractable: true, modulusLength: 2048 });
-      const privateJwk = await exportJWK(privateKey);
+      const { privateKey } = await generateKeyPair(algorithm, {
+        extractable: true,
+        modulusLength: 2048,
+      });
+      const privateJwk = (await exportJWK(privateKey)) as PrivateJwk;
       const kid = await calculateJwkThumbprint(privateJwk);
       return write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
     },
@@ -62,7 +65,8 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
     async importPem(pem, algorithm, stage) {
       try {
         rejectWeakKey(pem);
-        const privateJwk = await exportJWK(await importPKCS8(pem, algorithm, { extractable: true }));
+        const key = await importPKCS8(pem, algorithm, { extractable: true });
+        const privateJwk = (await exportJWK(key)) as PrivateJwk;
         const kid = await calculateJwkThumbprint(privateJwk);
         return await write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
       } catch (error) {
@@ -84,7 +88,9 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
 function rejectWeakKey(pem: string): void {
   const bits = createPrivateKey(pem).asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < 2048) {
-    throw new Problem('signing_key_invalid', { detail: `an RSA key of ${String(bits)} bits is too weak` });
+    throw new Problem('signing_key_invalid', {
+      detail: `an RSA key of ${String(bits)} bits is too weak`,
+    });
   }
 }
 

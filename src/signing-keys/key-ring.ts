@@ -1,5 +1,3 @@
-import type { JWK } from 'jose';
-
 /** The stages of a signing key: published only, then signing, then published until its last token has expired. */
 export const keyStages = ['announced', 'active', 'retired'] as const;
 export type KeyStage = (typeof keyStages)[number];
@@ -8,13 +6,16 @@ export type KeyStage = (typeof keyStages)[number];
 export const signingAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** One signing key with its private JWK (RFC 7517). */
+/** The members of a private JWK (RFC 7517 §4, RFC 7518 §6). */
+export type PrivateJwk = { kty: string; d: string } & Record<string, unknown>;
+
+/** One signing key. */
 export interface SigningKey {
   kid: string;
   algorithm: SigningAlgorithm;
   stage: KeyStage;
   createdAt: Date;
-  privateJwk: JWK;
+  privateJwk: PrivateJwk;
 }
 
 /** The keys in the order in which they sign: active ones first, the newest of them first. */

@@ -40,6 +40,13 @@ export function appSettings(configuration: Configuration, material: Material): A
       ...(brandLogoFile === undefined ? {} : { logoFile: brandLogoFile }),
       ...(brandThemeFile === undefined ? {} : { themeFile: brandThemeFile }),
     },
+    outbound: {
+      allowedHosts: configuration.outboundAllow,
+      truststorePem: configuration.outboundTruststore,
+      timeoutMs: configuration.outboundTimeoutMs,
+      // No document that clients publish comes near it.
+      maxBodyBytes: 1_048_576,
+    },
     viewsDirectory,
     // On localhost it would follow the developer into every other project.
     hstsMaxAgeSeconds: configuration.environment === 'production' ? hstsSeconds : 0,

@@ -55,7 +55,7 @@ export async function openConfiguredDatabase(
 interface Server {
   connection: DatabaseConnection;
   directory: string | undefined;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /** Where the database is; starts the embedded one when none is named. */
@@ -65,8 +65,8 @@ export async function connectionOf(configuration: Configuration, logger: Logger)
     return { connection, directory: undefined, stop: () => Promise.resolve() };
   }
   const directory = path.resolve(configuration.dataDirectory, 'postgres');
-  const { connection, stop } = await startEmbeddedPostgres({ directory, logger });
-  return { connection, directory, stop };
+  const server = await startEmbeddedPostgres({ directory, logger });
+  return { connection: server.connection, directory, stop: () => server.stop() };
 }
 
 async function prepareSchema(

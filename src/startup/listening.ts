@@ -13,7 +13,9 @@ export async function listen(
       const taken = { detail: `${address}:${String(port)}`, cause: error };
       reject(error.code === 'EADDRINUSE' ? new Problem('already_running', taken) : error);
     });
-    server.listen(port, address, () => { resolve(); });
+    server.listen(port, address, () => {
+      resolve();
+    });
   });
   return (server.address() as AddressInfo).port;
 }
@@ -24,12 +26,19 @@ export async function listen(
  */
 export async function drain(servers: readonly Server[], seconds: number): Promise<void> {
   const closed = servers.map(
-    (server) => new Promise<void>((resolve) => { server.close(() => { resolve(); }); }),
+    (server) =>
+      new Promise<void>((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+      }),
   );
   for (const server of servers) server.closeIdleConnections();
   const deadline = new AbortController();
   const cut = wait(seconds * 1000, undefined, { signal: deadline.signal, ref: false })
-    .then(() => { for (const server of servers) server.closeAllConnections(); })
+    .then(() => {
+      for (const server of servers) server.closeAllConnections();
+    })
     .catch(() => undefined);
   await Promise.all(closed);
   deadline.abort();

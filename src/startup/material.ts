@@ -39,7 +39,10 @@ export class Refusal extends Error {
 }
 
 /** Gathers the material. Throws a {@link Refusal} that names everything that is missing or unsafe. */
-export async function gatherMaterial(configuration: Configuration, clock: Clock): Promise<Material> {
+export async function gatherMaterial(
+  configuration: Configuration,
+  clock: Clock,
+): Promise<Material> {
   return configuration.environment === 'production'
     ? productionMaterial(configuration, clock)
     : createdMaterial(configuration, clock);
@@ -68,7 +71,9 @@ async function productionMaterial(configuration: Configuration, clock: Clock): P
 
 async function createdMaterial(configuration: Configuration, clock: Clock): Promise<Material> {
   const files = createPrivateFiles(configuration.keysDirectory);
-  const hosts = [configuration.issuer, configuration.mtlsOrigin].map((url) => new URL(url).hostname);
+  const hosts = [configuration.issuer, configuration.mtlsOrigin].map(
+    (url) => new URL(url).hostname,
+  );
   const hostnames: [string, ...string[]] = ['localhost', '127.0.0.1', '::1', ...hosts];
   const unique = [...new Set(hostnames)] as [string, ...string[]];
   const material = await developmentMaterial(files, { hostnames: unique, clock });

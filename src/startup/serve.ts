@@ -39,7 +39,9 @@ export async function serveConfigured(
       addCallbackPage(router, pages, { issuer: configuration.issuer, authorityFile, codeVerifier });
     },
   };
-  const gather = async () => (gathered = await gatherMaterial(configuration, systemClock));
+  const gather = async () => (gathered ??= await gatherMaterial(configuration, systemClock));
+  // Production creates nothing, so everything that is missing can be told before a port is taken.
+  if (configuration.environment === 'production') await gather();
   const running = await startServer(configuration, gather, deps);
   announceDevelopment({ configuration, running, codeVerifier, announce, material: gathered });
   return running;
@@ -55,7 +57,10 @@ async function prepare(
   if (configurationFile !== undefined) {
     await applyStaticConfiguration(await readStaticConfiguration(configurationFile), stores);
   } else if (material?.development !== undefined) {
-    const sample = parseStaticConfiguration(sampleConfiguration(configuration.issuer), 'sample data');
+    const sample = parseStaticConfiguration(
+      sampleConfiguration(configuration.issuer),
+      'sample data',
+    );
     const { secrets } = material.development.material;
     const clientSecrets = { 'sample-resource-server': secrets.resourceServerSecret };
     await applyStaticConfiguration(sample, stores, clientSecrets);

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import type { Server } from 'node:https';
 import type Router from '@koa/router';
 import { createApp } from '../app.ts';
@@ -89,7 +90,10 @@ async function readinessOf({ phase, database }: State) {
   try {
     await database?.database.ping();
     const isReady = phase === 'serving' && database !== undefined;
-    return { ready: isReady, checks: { server, database: database === undefined ? 'starting' : 'ok' } };
+    return {
+      ready: isReady,
+      checks: { server, database: database === undefined ? 'starting' : 'ok' },
+    };
   } catch {
     return { ready: false, checks: { server, database: 'unavailable' } };
   }
@@ -150,9 +154,12 @@ function createServers(
   };
   const truststore = readTruststore(material.clientTruststore, clock);
   for (const warning of truststore.warnings) logger.warn('client truststore', { warning });
+  const handle: RequestListener = (request, response) => {
+    void app.handler(request, response); // Koa answers every error itself
+  };
   const servers = {
-    public: createPublicListener(options, app.handler),
-    mtls: createMutualTlsListener({ ...options, truststore: truststore.certificates }, app.handler),
+    public: createPublicListener(options, handle),
+    mtls: createMutualTlsListener({ ...options, truststore: truststore.certificates }, handle),
   };
   nameListener(servers.public, 'public');
   nameListener(servers.mtls, 'mtls');

@@ -65,13 +65,16 @@ async function readSecret(file: string | undefined): Promise<string | undefined>
   const secret = (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
   // RFC 6749 §10.10 wants 128 bits; 32 characters of base64url carry more.
   if (secret.length >= 32) return secret;
-  throw new Problem('client_invalid', { detail: `${file}: a client secret has 32 characters or more` });
+  throw new Problem('client_invalid', {
+    detail: `${file}: a client secret has 32 characters or more`,
+  });
 }
 
 async function deleteUndeclared(declared: StaticConfiguration, stores: Stores): Promise<void> {
   const clientIds = new Set(declared.clients.map(({ metadata }) => metadata.client_id));
   for (const client of await stores.clients.list()) {
-    if (client.source === 'file' && !clientIds.has(client.id)) await stores.clients.delete(client.id);
+    if (client.source === 'file' && !clientIds.has(client.id))
+      await stores.clients.delete(client.id);
   }
   const identifiers = new Set(declared.resourceServers.map(({ identifier }) => identifier));
   for (const { source, identifier } of await stores.resourceServers.list()) {

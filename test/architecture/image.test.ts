@@ -106,11 +106,13 @@ describe('the image', () => {
   });
 
   it('starts in production mode, and there refuses to go on without its secrets', async () => {
-    const { code, output } = await run(
-      execForm(lastStep(image, 'CMD')),
-      app(),
-      container.environment,
-    );
+    // Whatever else runs on this machine keeps its ports.
+    const ports = [settings.port, settings.mtlsPort, settings.operationsPort];
+    const env = Object.fromEntries(ports.map(({ variable }) => [variable, '0']));
+    const { code, output } = await run(execForm(lastStep(image, 'CMD')), app(), {
+      ...container.environment,
+      ...env,
+    });
     expect(output).not.toContain('ERR_MODULE_NOT_FOUND');
     expect(output).toContain('COUNTERSIGN_COOKIE_KEYS');
     expect(output).toContain('DATABASE_URL');

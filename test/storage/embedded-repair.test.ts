@@ -80,11 +80,12 @@ describe('the programs of the package', () => {
     const programs = await withoutLinks(closed);
     await chmod(join(dirname(programs), 'lib'), 0o500);
     await chmod(closed, 0o700);
-    const server = await start(programs);
+    const starting = start(programs);
+    await starting.finally(() => chmod(join(dirname(programs), 'lib'), 0o700));
+    const server = await starting;
     expect(await answers(server)).toBe(true);
     await server.stop();
     expect(lstatSync(join(directory, 'programs')).isDirectory()).toBe(true);
-    await chmod(join(dirname(programs), 'lib'), 0o700);
   });
 
   it('are named when they are not where the operator says', async () => {

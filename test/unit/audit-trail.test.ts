@@ -243,6 +243,14 @@ describe('a row that the database refuses for what it is', () => {
 });
 
 describe('closing', () => {
+  it('commits what came right after the last commit', async () => {
+    const { store, trail } = setUp();
+    await trail.recordDurably(entry);
+    trail.record(entry);
+    await trail.close();
+    expect(store.batches.flat()).toHaveLength(2);
+  });
+
   it('commits what waits', async () => {
     const { store, trail } = setUp();
     trail.record(entry);
