@@ -18,6 +18,7 @@ export const problems = {
   client_not_found: 'There is no such client.',
   client_exists: 'There is already a client with this identifier.',
   resource_server_not_found: 'There is no such resource server.',
+  resource_server_exists: 'There is already a resource server with this identifier.',
   resource_server_invalid: 'The resource server is not valid.',
   customer_not_found: 'There is no such customer.',
   customer_exists: 'There is already a customer with this user name.',

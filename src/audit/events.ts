@@ -33,6 +33,7 @@ export const auditEventTypes = {
   'customer.deleted': 'A customer was deleted.',
   'customer.password_changed': 'The password of a customer was changed.',
   'customer.password_rehashed': 'The stored hash of a password was renewed with the present cost.',
+  'customer.sessions_ended': 'Every session, grant and token of a customer was ended.',
   'resource_server.created': 'A resource server was added.',
   'resource_server.updated': 'A resource server was changed.',
   'resource_server.deleted': 'A resource server was deleted.',

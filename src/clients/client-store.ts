@@ -27,6 +27,10 @@ export interface ClientStore {
   insert(draft: ClientDraft): Promise<Client>;
   /** Inserts or replaces; for the static file and for updates. */
   save(draft: ClientDraft): Promise<Client>;
+  /** Replaces the metadata, and the secret where one is given. Problem('client_not_found'). */
+  setMetadata(metadata: ClientMetadata, secret?: string): Promise<void>;
+  /** Replaces what the client may request at one resource server; no scopes take everything away. */
+  setPermission(id: string, resource: string, scopes: readonly string[]): Promise<void>;
   setStatus(id: string, status: Client['status']): Promise<void>;
   setSecret(id: string, secret: string): Promise<void>;
   /** Deletes the client and everything issued to it. Problem('client_not_found'). */
@@ -34,7 +38,7 @@ export interface ClientStore {
 }
 
 interface Dependencies {
-  prisma: Pick<PrismaClient, 'client' | 'artifact' | '$transaction'>;
+  prisma: Pick<PrismaClient, 'client' | 'clientPermission' | 'artifact' | '$transaction'>;
   digestKey: Buffer;
   /** How long a read may be remembered: the longest that a change made by another process goes unseen. */
   cacheTtlMs: number;
@@ -140,6 +144,19 @@ function createWriter(
       );
     },
 
+    setMetadata: (metadata, secret) =>
+      update(metadata.client_id, columnsOf(digestKey, metadata, secret)),
+
+    async setPermission(id, resource, scopes) {
+      try {
+        await writePermission(prisma, { clientId: id, resourceServerIdentifier: resource }, scopes);
+      } catch (error) {
+        throw asProblem(error, id);
+      } finally {
+        cache.delete(id);
+      }
+    },
+
     setStatus: (id, status) => update(id, { status }),
 
     async setSecret(id, secret) {
@@ -167,14 +184,39 @@ function digestOf(digestKey: Buffer, id: string, secret: string): Uint8Array<Arr
 }
 
 function newRow(digestKey: Buffer, { metadata, source, secret }: ClientDraft) {
+  return { id: metadata.client_id, source, ...columnsOf(digestKey, metadata, secret) };
+}
+
+function columnsOf(digestKey: Buffer, metadata: ClientMetadata, secret: string | undefined) {
   const { client_id: id, ...rest } = metadata;
   return {
-    id,
     name: metadata.client_name ?? id,
     metadata: rest as Prisma.InputJsonObject,
-    source,
-    ...(secret === undefined ? {} : { secretDigest: digestOf(digestKey, id, secret) }),
+    ...secretColumn(digestKey, metadata, secret),
   };
+}
+
+function secretColumn(digestKey: Buffer, metadata: ClientMetadata, secret: string | undefined) {
+  // A method without secrets leaves none behind that a later change would bring back.
+  if (!isSecretMethod(metadata.token_endpoint_auth_method)) return { secretDigest: null };
+  if (secret === undefined) return {};
+  return { secretDigest: digestOf(digestKey, metadata.client_id, secret) };
+}
+
+async function writePermission(
+  prisma: Pick<PrismaClient, 'clientPermission'>,
+  key: { clientId: string; resourceServerIdentifier: string },
+  scopes: readonly string[],
+): Promise<void> {
+  if (scopes.length === 0) {
+    await prisma.clientPermission.deleteMany({ where: key });
+    return;
+  }
+  await prisma.clientPermission.upsert({
+    where: { clientId_resourceServerIdentifier: key },
+    create: { ...key, scopes: [...scopes] },
+    update: { scopes: [...scopes] },
+  });
 }
 
 function permissionRows({ permissions }: ClientDraft) {

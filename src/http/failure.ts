@@ -24,6 +24,7 @@ const statuses = {
   client_not_found: 404,
   client_exists: 409,
   resource_server_not_found: 404,
+  resource_server_exists: 409,
   resource_server_invalid: 400,
   customer_not_found: 404,
   customer_exists: 409,

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Prisma, PrismaClient } from '../database/generated/client.ts';
+import { Problem } from '../problem.ts';
 import type { ResourceServer } from './resource-server.ts';
 
 /** Resource servers in the database, with a short memory of them all: there are few. */
@@ -7,7 +8,9 @@ export interface ResourceServerStore {
   find(identifier: string): Promise<ResourceServer | undefined>;
   findByIntrospectionClient(clientId: string): Promise<ResourceServer | undefined>;
   list(): Promise<ResourceServer[]>;
-  /** Inserts or replaces. */
+  /** Problem('resource_server_exists'), or 'resource_server_invalid' when another one introspects as the same client. */
+  insert(resourceServer: ResourceServer): Promise<void>;
+  /** Inserts or replaces. Problem('resource_server_invalid') as above. */
   save(resourceServer: ResourceServer): Promise<void>;
   /** Whether there was one. */
   delete(identifier: string): Promise<boolean>;
@@ -39,6 +42,27 @@ export function createResourceServerStore({
   });
   const all = async () => (await cache.fetch('all')) ?? [];
 
+  async function write({ identifier, introspectionClientId }: ResourceServer, work: Work) {
+    try {
+      await work();
+    } catch (cause) {
+      if (!isTaken(cause)) throw cause;
+      cache.clear();
+      const exists = (await all()).some((other) => other.identifier === identifier);
+      const isTwin = (await all()).some(
+        (other) =>
+          other.identifier !== identifier && other.introspectionClientId === introspectionClientId,
+      );
+      if (exists && !(introspectionClientId !== undefined && isTwin)) {
+        throw new Problem('resource_server_exists', { detail: identifier, cause });
+      }
+      const detail = `another resource server introspects as ${introspectionClientId ?? ''}`;
+      throw new Problem('resource_server_invalid', { detail, cause });
+    } finally {
+      cache.clear();
+    }
+  }
+
   return {
     list: all,
 
@@ -50,18 +74,20 @@ export function createResourceServerStore({
       return (await all()).find((candidate) => candidate.introspectionClientId === clientId);
     },
 
-    async save({ identifier, scopes, introspectionClientId, ...columns }) {
-      const rows = Object.entries(scopes).map(([scope, description]) => ({
-        scope,
-        description: { ...description },
-      }));
-      const data = { ...columns, introspectionClientId: introspectionClientId ?? null };
-      await prisma.resourceServer.upsert({
-        where: { identifier },
-        create: { identifier, ...data, scopes: { create: rows } },
-        update: { ...data, scopes: { deleteMany: {}, create: rows } },
-      });
-      cache.clear();
+    async insert(resourceServer) {
+      const { columns, scopes } = asRow(resourceServer);
+      const data = { ...columns, scopes: { create: scopes } };
+      await write(resourceServer, () => prisma.resourceServer.create({ data }));
+    },
+
+    async save(resourceServer) {
+      const { identifier } = resourceServer;
+      const { columns, scopes } = asRow(resourceServer);
+      const create = { ...columns, scopes: { create: scopes } };
+      const update = { ...columns, scopes: { deleteMany: {}, create: scopes } };
+      await write(resourceServer, () =>
+        prisma.resourceServer.upsert({ where: { identifier }, create, update }),
+      );
     },
 
     async delete(identifier) {

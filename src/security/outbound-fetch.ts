@@ -49,7 +49,10 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
       return await readResponse(response, limits.maxBodyBytes);
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw new Problem('outbound_refused', { detail: `${target.host}: ${text(error)}`, cause: error });
+      throw new Problem('outbound_refused', {
+        detail: `${target.host}: ${text(error)}`,
+        cause: error,
+      });
     }
   };
 }

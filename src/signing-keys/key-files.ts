@@ -22,7 +22,7 @@ export interface KeyFiles {
   list(): Promise<SigningKey[]>;
   /** A new key, written with mode 0600. */
   generate(algorithm: SigningAlgorithm, stage: KeyStage): Promise<SigningKey>;
-  /** A PKCS #8 PEM private key brought by the operator. Problem('signing_key_invalid'). */
+  /** A PKCS #8 PEM private key brought by the operator. Problem('signing_key_invalid'), also when it is there already. */
   importPem(pem: string, algorithm: SigningAlgorithm, stage: KeyStage): Promise<SigningKey>;
   /** Moves a key to another stage. Problem('signing_key_invalid') when there is none of that kid. */
   move(kid: string, stage: KeyStage): Promise<SigningKey>;
@@ -68,6 +68,7 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
         const key = await importPKCS8(pem, algorithm, { extractable: true });
         const privateJwk = (await exportJWK(key)) as PrivateJwk;
         const kid = await calculateJwkThumbprint(privateJwk);
+        rejectKnownKey(kid, await list());
         return await write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
       } catch (error) {
         if (error instanceof Problem) throw error;
@@ -92,6 +93,12 @@ function rejectWeakKey(pem: string): void {
       detail: `an RSA key of ${String(bits)} bits is too weak`,
     });
   }
+}
+
+/** Writing it again would move it to another stage by the way. */
+function rejectKnownKey(kid: string, keys: readonly SigningKey[]): void {
+  if (!keys.some((key) => key.kid === kid)) return;
+  throw new Problem('signing_key_invalid', { detail: `the key ${kid} is there already` });
 }
 
 async function readKeyFile(file: string): Promise<SigningKey> {

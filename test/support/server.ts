@@ -2,7 +2,7 @@ import { createServer as createProbe } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
 import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
@@ -183,6 +183,10 @@ export async function startAuthorizationServer(
     },
   });
   const agents: Agent[] = [];
+  const ownPorts: Partial<Record<string, string>> = {
+    [new URL(configuration.issuer).port]: String(running.ports.public),
+    [new URL(configuration.mtlsOrigin).port]: String(running.ports.mtls),
+  };
   return {
     issuer: configuration.issuer,
     mtlsOrigin: configuration.mtlsOrigin,
@@ -196,12 +200,16 @@ export async function startAuthorizationServer(
     running,
     material,
     fetch(certificate) {
+      const connect = buildConnector({
+        ca: certificates.authority.certificatePem,
+        ...(certificate === undefined
+          ? {}
+          : { cert: certificate.certificatePem, key: certificate.privateKeyPem }),
+      });
       const agent = new Agent({
-        connect: {
-          ca: certificates.authority.certificatePem,
-          ...(certificate === undefined
-            ? {}
-            : { cert: certificate.certificatePem, key: certificate.privateKeyPem }),
+        // As through a load balancer: a server beside another one has the same origins.
+        connect(options, callback) {
+          connect({ ...options, port: ownPorts[options.port] ?? options.port }, callback);
         },
       });
       agents.push(agent);
