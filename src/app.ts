@@ -13,6 +13,7 @@ import { createLoginPages } from './customers/login-pages.ts';
 import { createLoginThrottle } from './customers/login-throttle-store.ts';
 import { createPasswordHasher } from './customers/password.ts';
 import type { PasswordHashCost, PasswordHasher, PasswordHashLimits } from './customers/password.ts';
+import type { ChangeSource } from './database/changes.ts';
 import type { Database } from './database/client.ts';
 import { isDatabaseUnavailable } from './database/unavailable.ts';
 import { createAssets } from './http/assets.ts';
@@ -66,13 +67,12 @@ export interface AppSettings {
 /** What the app stands on. */
 export interface AppDependencies {
   database: Database;
+  /** Changes that other processes make to what this one remembers. */
+  changes: ChangeSource;
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
 }
-
-/** How long a client or resource server may be remembered after another process changed it. */
-const cacheTtlMs = 1000;
 
 /** A row waits 50 ms at most for others to share its commit with; 50,000 rows are about 50 MB. */
 const auditLimits = { maxQueue: 50_000, flushIntervalMs: 50, batchSize: 500 };
@@ -113,7 +113,7 @@ type Hosting = ReturnType<typeof createHosting>;
 
 function createStorage(settings: AppSettings, deps: AppDependencies) {
   const { prisma } = deps.database;
-  const { clock } = deps;
+  const { clock, changes } = deps;
   const { digestKey } = settings;
   const encryption = createEncryption(settings.encryptionKeys);
   const audit = createAuditTrail({ store: createAuditStore(prisma), ...deps, ...auditLimits });
@@ -125,8 +125,8 @@ function createStorage(settings: AppSettings, deps: AppDependencies) {
 
   return {
     audit,
-    clients: createClientStore({ prisma, digestKey, cacheTtlMs }),
-    resourceServers: createResourceServerStore({ prisma, cacheTtlMs }),
+    clients: createClientStore({ prisma, digestKey, changes }),
+    resourceServers: createResourceServerStore({ prisma, changes }),
     customers: createCustomerStore({ prisma, encryption, digestKey }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     singleUse: createSingleUseStore(prisma),

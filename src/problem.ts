@@ -32,6 +32,7 @@ export const problems = {
   configuration_invalid: 'The configuration is not valid.',
   already_running: 'Another process is using the same port.',
   database_unavailable: 'The service is not available at the moment.',
+  audit_failed: 'It was done, but could not be recorded in the audit trail.',
   migration_refused: 'The database schema does not fit this version.',
   embedded_database_failed: 'The embedded database did not start.',
   temporarily_unavailable: 'The service is not available at the moment.',

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
-import { authenticationMethods, completeClient } from './client.ts';
+import { authenticationMethods, clientIdPattern, completeClient } from './client.ts';
 import type { ClientMetadata } from './client.ts';
 
 const uri = z.url().max(2048);
 const short = z.string().min(1).max(300);
 
 const metadataSchema = z.strictObject({
-  // RFC 6749 Appendix A.1; never in the form of a customer's `sub`, which is a UUID (RFC 9700 §4.15).
+  // Never in the form of a customer's `sub`, which is a UUID (RFC 9700 §4.15).
   client_id: z
     .string()
-    .regex(/^[\w.:~-]{1,100}$/)
+    .regex(clientIdPattern)
     .refine((id) => !z.uuid().safeParse(id).success, 'must not be a UUID'),
   client_name: z.string().min(1).max(100).optional(),
   client_uri: z.url({ protocol: /^https$/ }).optional(),

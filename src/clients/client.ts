@@ -11,6 +11,9 @@ export const authenticationMethods = [
 ] as const;
 export type AuthenticationMethod = (typeof authenticationMethods)[number];
 
+/** RFC 6749 Appendix A.1, narrowed to what needs no escaping anywhere. */
+export const clientIdPattern = /^[\w.:~-]{1,100}$/;
+
 /** A registered client, without its secret. */
 export interface Client {
   id: string;

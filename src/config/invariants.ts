@@ -94,8 +94,35 @@ const rules: readonly Rule[] = [
   signingKeys,
 ];
 
+/** What stands against opening the database in production; the commands need no more. */
+export function databaseProblems(configuration: Configuration): string[] {
+  return productionOnly([database], configuration, noFindings);
+}
+
+/** What stands against reading and writing stored data in production: the database, and its keys. */
+export function storedDataProblems(
+  configuration: Configuration,
+  isDevelopmentSecret: Findings['isDevelopmentSecret'],
+): string[] {
+  return productionOnly([secrets, database], configuration, { ...noFindings, isDevelopmentSecret });
+}
+
+const noFindings: Findings = {
+  keyRing: [],
+  isDevelopmentCertificate: () => false,
+  isDevelopmentSecret: () => false,
+};
+
 /** Everything that makes `configuration` unsafe in production, a sentence with its remedy each; none when it is safe. */
 export function productionProblems(configuration: Configuration, findings: Findings): string[] {
+  return productionOnly(rules, configuration, findings);
+}
+
+function productionOnly(
+  applied: readonly Rule[],
+  configuration: Configuration,
+  findings: Findings,
+): string[] {
   if (configuration.environment !== 'production') return [];
-  return rules.flatMap((rule) => rule(configuration, findings)).filter((line) => line !== false);
+  return applied.flatMap((rule) => rule(configuration, findings)).filter((line) => line !== false);
 }

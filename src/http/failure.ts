@@ -38,6 +38,7 @@ const statuses = {
   configuration_invalid: 500,
   already_running: 500,
   database_unavailable: 503,
+  audit_failed: 500,
   migration_refused: 500,
   embedded_database_failed: 500,
   temporarily_unavailable: 503,

@@ -20,13 +20,23 @@ export const claimsByScope: Record<string, string[]> = {
   address: ['address'],
 };
 
-/** Customers as OpenID accounts. */
+/**
+ * Customers as OpenID accounts. An ID token says who logged in and nothing more about them: what scopes open comes from
+ * userinfo (OpenID Connect Core §5.4), unless the claims parameter asks for it in the ID token (§5.5).
+ */
 export function accountShare(customers: Customers): Share {
   return {
     async findAccount(_ctx, accountId) {
-      const claims = await customers.claimsOf(accountId);
-      if (claims === undefined) return undefined;
-      return { accountId, claims: () => ({ ...claims, sub: accountId }) };
+      const profile = await customers.claimsOf(accountId);
+      if (profile === undefined) return undefined;
+      return {
+        accountId,
+        claims(use, _scope, asked) {
+          const isOpen = (name: string) => use !== 'id_token' || Object.hasOwn(asked, name);
+          const open = Object.entries(profile).filter(([name]) => isOpen(name));
+          return { ...Object.fromEntries(open), sub: accountId };
+        },
+      };
     },
     claims: { ...claimsByScope, acr: null, amr: null, auth_time: null, iss: null, sid: null },
     scopes: ['openid', 'offline_access'],

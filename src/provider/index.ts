@@ -13,6 +13,7 @@ import {
   overrideClientAuthentication,
 } from './client-authentication.ts';
 import { clientAdapter } from './client-adapter.ts';
+import { rememberClients } from './client-instances.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
 import { recordAnswer, recordEvents } from './events.ts';
 import { interactionShare } from './interactions.ts';
@@ -34,6 +35,7 @@ import type {
 import { protocolShare } from './protocol.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
+import { signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 import { tokenShare } from './tokens.ts';
 import { markStructuredTokens } from './unstructured.ts';
@@ -71,7 +73,8 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   const provider: Provider = new Provider(
     deps.issuer,
     mergeShares([
-      { jwks: { keys: [...privateKeys] }, adapter: adapterFactory(privateKeys, deps) },
+      signingKeyShare(privateKeys),
+      { adapter: adapterFactory(privateKeys, deps) },
       protocolShare(deps.cookieKeys),
       accountShare(deps.customers),
       certificateShare(deps),
@@ -87,6 +90,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
     ]),
   );
   overrideClientAuthentication(provider, deps);
+  rememberClients(provider, deps.clients);
   recordEvents(provider, deps);
   provider.use(cacheMetadata);
   provider.use(async function recordAnswers(ctx, next) {

@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { memoryMs } from '../database/changes.ts';
+import type { ChangeSource } from '../database/changes.ts';
 import type { Prisma, PrismaClient } from '../database/generated/client.ts';
 import { Problem } from '../problem.ts';
 import type { ResourceServer } from './resource-server.ts';
@@ -18,46 +20,35 @@ export interface ResourceServerStore {
 
 interface Dependencies {
   prisma: Pick<PrismaClient, 'resourceServer'>;
-  /** How long a read may be remembered: the longest that a change made by another process goes unseen. */
-  cacheTtlMs: number;
+  /** Changes that other processes made. */
+  changes: ChangeSource;
 }
 
 type Row = Prisma.ResourceServerGetPayload<{ include: { scopes: true } }>;
 
 /** The store of resource servers. */
-export function createResourceServerStore({
-  prisma,
-  cacheTtlMs,
-}: Dependencies): ResourceServerStore {
+export function createResourceServerStore({ prisma, changes }: Dependencies): ResourceServerStore {
   const cache = new LRUCache<'all', ResourceServer[]>({
     max: 1,
-    ttl: cacheTtlMs,
-    async fetchMethod() {
-      const rows = await prisma.resourceServer.findMany({
-        include: { scopes: { orderBy: { scope: 'asc' } } },
-        orderBy: { identifier: 'asc' },
-      });
-      return rows.map(asResourceServer);
+    ttl: memoryMs(changes),
+    fetchMethod(_key, _stale, { options }) {
+      options.ttl = memoryMs(changes);
+      return readAll(prisma);
     },
   });
-  const all = async () => (await cache.fetch('all')) ?? [];
+  changes.subscribe('resource-servers', () => {
+    cache.clear();
+  });
+  // A look-up that a change overtakes is dropped by the cache: then the database is asked again.
+  const all = async () => (await cache.fetch('all')) ?? (await readAll(prisma));
 
-  async function write({ identifier, introspectionClientId }: ResourceServer, work: Work) {
+  async function write(resourceServer: ResourceServer, work: () => Promise<unknown>) {
     try {
       await work();
     } catch (cause) {
       if (!isTaken(cause)) throw cause;
       cache.clear();
-      const exists = (await all()).some((other) => other.identifier === identifier);
-      const isTwin = (await all()).some(
-        (other) =>
-          other.identifier !== identifier && other.introspectionClientId === introspectionClientId,
-      );
-      if (exists && !(introspectionClientId !== undefined && isTwin)) {
-        throw new Problem('resource_server_exists', { detail: identifier, cause });
-      }
-      const detail = `another resource server introspects as ${introspectionClientId ?? ''}`;
-      throw new Problem('resource_server_invalid', { detail, cause });
+      throw asProblem(resourceServer, await all(), cause);
     } finally {
       cache.clear();
     }
@@ -96,6 +87,48 @@ export function createResourceServerStore({
       return count === 1;
     },
   };
+}
+
+async function readAll(prisma: Dependencies['prisma']): Promise<ResourceServer[]> {
+  const rows = await prisma.resourceServer.findMany({
+    include: { scopes: { orderBy: { scope: 'asc' } } },
+    orderBy: { identifier: 'asc' },
+  });
+  return rows.map(asResourceServer);
+}
+
+function asRow({ identifier, scopes, introspectionClientId, ...rest }: ResourceServer) {
+  return {
+    columns: { identifier, ...rest, introspectionClientId: introspectionClientId ?? null },
+    scopes: Object.entries(scopes).map(([scope, description]) => ({
+      scope,
+      description: { ...description },
+    })),
+  };
+}
+
+/** Prisma's P2002: a unique value is taken. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'P2002';
+}
+
+/** Says which of the two unique values was taken. */
+function asProblem(
+  { identifier, introspectionClientId }: ResourceServer,
+  others: readonly ResourceServer[],
+  cause: unknown,
+): Problem {
+  const twin = others.find(
+    (other) =>
+      other.identifier !== identifier &&
+      other.introspectionClientId !== undefined &&
+      other.introspectionClientId === introspectionClientId,
+  );
+  if (twin === undefined) {
+    return new Problem('resource_server_exists', { detail: identifier, cause });
+  }
+  const detail = `${twin.identifier} introspects as the client ${introspectionClientId ?? ''}`;
+  return new Problem('resource_server_invalid', { detail, cause });
 }
 
 function asResourceServer(row: Row): ResourceServer {

@@ -87,6 +87,7 @@ export function retirementMove(keys: readonly SigningKey[], kid: string): KeyMov
 
 function keyOf(keys: readonly SigningKey[], kid: string): SigningKey {
   const key = keys.find((candidate) => candidate.kid === kid);
-  if (key === undefined) throw new Problem('signing_key_invalid', { detail: `there is no key ${kid}` });
+  if (key === undefined)
+    throw new Problem('signing_key_invalid', { detail: `there is no key ${kid}` });
   return key;
 }

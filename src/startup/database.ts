@@ -1,5 +1,7 @@
 import path from 'node:path';
 import type { Configuration } from '../config/schema.ts';
+import { createChanges } from '../database/changes.ts';
+import type { Changes } from '../database/changes.ts';
 import { openDatabase } from '../database/client.ts';
 import type { Database, DatabaseConnection } from '../database/client.ts';
 import { startEmbeddedPostgres } from '../database/embedded.ts';
@@ -10,6 +12,8 @@ import { Problem } from '../problem.ts';
 /** The open database and how to leave it. */
 export interface OpenDatabase {
   database: Database;
+  /** Not listening yet: `start` makes it. */
+  changes: Changes;
   /** Names of the migrations that this start applied. */
   applied: readonly string[];
   /** Where the embedded database keeps its data; undefined for a database of the operator's. */
@@ -37,11 +41,14 @@ export async function openConfiguredDatabase(
       connectTimeoutMs: configuration.databaseTimeoutMs,
       logger,
     });
+    const changes = createChanges({ connection: server.connection, logger, retryMs: 500 });
     return {
       database,
+      changes,
       applied,
       embeddedDirectory: server.directory,
       async close() {
+        await changes.close();
         await database.close();
         await server.stop();
       },
@@ -69,16 +76,27 @@ export async function connectionOf(configuration: Configuration, logger: Logger)
   return { connection: server.connection, directory, stop: () => server.stop() };
 }
 
-async function prepareSchema(
-  { migrateAtStart }: Configuration,
+/** Applies what is pending; the names of what was applied. Problem('migration_refused'). */
+export function migrateConfigured(
   connection: DatabaseConnection,
   logger: Logger,
 ): Promise<string[]> {
   const directory = migrationsDirectory;
-  if (migrateAtStart) {
-    return migrate({ connection, directory, lockTimeoutMs: migrationLockTimeoutMs, logger });
-  }
-  const pending = await pendingMigrations({ connection, directory });
+  return migrate({ connection, directory, lockTimeoutMs: migrationLockTimeoutMs, logger });
+}
+
+/** Names of the migrations that {@link migrateConfigured} would apply. */
+export function pendingConfigured(connection: DatabaseConnection): Promise<string[]> {
+  return pendingMigrations({ connection, directory: migrationsDirectory });
+}
+
+async function prepareSchema(
+  { migrateAtStart }: Pick<Configuration, 'migrateAtStart'>,
+  connection: DatabaseConnection,
+  logger: Logger,
+): Promise<string[]> {
+  if (migrateAtStart) return migrateConfigured(connection, logger);
+  const pending = await pendingConfigured(connection);
   if (pending.length === 0) return [];
   const detail = `pending: ${pending.join(', ')}; run \`npm run countersign -- migrate\``;
   throw new Problem('migration_refused', { detail });

@@ -112,7 +112,9 @@ async function serve(configuration: Configuration, foundation: Foundation) {
     ...appSettings(configuration, material),
     ...(developmentRoutes === undefined ? {} : { developmentRoutes }),
   };
-  const app = await createApp(settings, { database: database.database, logger, metrics, clock });
+  const { database: opened, changes } = database;
+  const app = await createApp(settings, { database: opened, changes, logger, metrics, clock });
+  changes.start();
   await deps.prepare(app);
   const servers = createServers(app, material, deps);
   const cleanup = startCleanup(configuration, { database, deps });

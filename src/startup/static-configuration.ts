@@ -27,15 +27,10 @@ export async function applyStaticConfiguration(
   stores: Stores,
   secrets: Secrets = {},
 ): Promise<void> {
-  const drafts = await Promise.all(declared.clients.map((client) => draftOf(client, secrets)));
-  const resourceServers = declared.resourceServers.map((resourceServer) =>
-    checkResourceServer({
-      ...resourceServer,
-      accessTokenTtlSeconds: resourceServer.accessTokenTtlSeconds ?? stores.accessTokenTtlSeconds,
-      introspectionClientId: resourceServer.introspectionClientId,
-      source: 'file',
-    }),
-  );
+  const { drafts, resourceServers } = await checkStaticConfiguration(declared, {
+    accessTokenTtlSeconds: stores.accessTokenTtlSeconds,
+    secrets,
+  });
   for (const resourceServer of resourceServers) await stores.resourceServers.save(resourceServer);
   for (const draft of drafts) await stores.clients.save(draft);
   await deleteUndeclared(declared, stores);
@@ -50,6 +45,26 @@ export async function applyStaticConfiguration(
   });
 }
 
+/**
+ * The resource servers and clients of a static file, checked and complete; reads the secrets' files and writes
+ * nothing. Problems: client_invalid, resource_server_invalid.
+ */
+export async function checkStaticConfiguration(
+  declared: StaticConfiguration,
+  { accessTokenTtlSeconds, secrets = {} }: { accessTokenTtlSeconds: number; secrets?: Secrets },
+) {
+  const drafts = await Promise.all(declared.clients.map((client) => draftOf(client, secrets)));
+  const resourceServers = declared.resourceServers.map((resourceServer) =>
+    checkResourceServer({
+      ...resourceServer,
+      accessTokenTtlSeconds: resourceServer.accessTokenTtlSeconds ?? accessTokenTtlSeconds,
+      introspectionClientId: resourceServer.introspectionClientId,
+      source: 'file',
+    }),
+  );
+  return { drafts, resourceServers };
+}
+
 async function draftOf(client: StaticConfiguration['clients'][number], secrets: Secrets) {
   const metadata = parseClientMetadata(client.metadata);
   const secret = secrets[metadata.client_id] ?? (await readSecret(client.clientSecretFile));
@@ -62,7 +77,13 @@ async function draftOf(client: StaticConfiguration['clients'][number], secrets: 
 
 async function readSecret(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;
-  const secret = (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new Problem('client_invalid', {
+      detail: `the secret's file ${file} can't be read`,
+      cause,
+    });
+  });
+  const secret = text.replace(/\r?\n$/, '');
   // RFC 6749 §10.10 wants 128 bits; 32 characters of base64url carry more.
   if (secret.length >= 32) return secret;
   throw new Problem('client_invalid', {

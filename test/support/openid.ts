@@ -33,18 +33,20 @@ export async function authorizationRequest(
   const codeVerifier = openid.randomPKCECodeVerifier();
   const state = openid.randomState();
   const nonce = openid.randomNonce();
+  const isOpenid = (parameters['scope'] ?? '').split(' ').includes('openid');
   const url = openid.buildAuthorizationUrl(configuration, {
     code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
     code_challenge_method: 'S256',
     state,
-    nonce,
+    // oidc-provider refuses it without openid: there would be no ID token to carry it.
+    ...(isOpenid ? { nonce } : {}),
     ...parameters,
   });
   const checks = {
     pkceCodeVerifier: codeVerifier,
     expectedState: state,
-    expectedNonce: nonce,
-    idTokenExpected: (parameters['scope'] ?? '').split(' ').includes('openid'),
+    ...(isOpenid ? { expectedNonce: nonce } : {}),
+    idTokenExpected: isOpenid,
   };
   return { url: url.href, codeVerifier, state, nonce, checks };
 }

@@ -1,0 +1,64 @@
+import type { Configuration } from 'openid-client';
+import { sampleResource, sampleTppRedirectUri } from '../../src/development/sample-data.ts';
+import { connectIssuer } from '../resource-server/issuer.ts';
+import { startResourceServer } from '../resource-server/server.ts';
+import { trustingFetch } from '../resource-server/trusting-fetch.ts';
+import type { ClientCertificate } from '../resource-server/trusting-fetch.ts';
+import { connect } from '../tpp/tpp.ts';
+import { NotAsTold } from './narrator.ts';
+import type { ApiCall } from './refused.ts';
+import type { World } from './world.ts';
+
+/** What the TPP asks for, at which resource server. */
+export const access = {
+  redirectUri: sampleTppRedirectUri,
+  resource: sampleResource,
+  scope: 'openid profile accounts',
+};
+
+/** openid-client as the sample TPP. Throws NotAsTold when the server is not the one that these keys belong to. */
+export async function connectTpp({ issuer, ca, tpp }: World): Promise<Configuration> {
+  const { redirectUri } = access;
+  const fetch = trustingFetch(ca, tpp);
+  try {
+    return await connect({ issuer, clientId: 'sample-tpp', redirectUri, fetch });
+  } catch (cause) {
+    const told = `${issuer} does not answer with the certificate of this folder's keys`;
+    throw new NotAsTold(told, { cause });
+  }
+}
+
+/** The bank's API twice: `offline` verifies tokens by itself, `asking` introspects each as well. */
+export interface Apis {
+  offline(token: string, certificate?: ClientCertificate): ApiCall;
+  asking(token: string, certificate?: ClientCertificate): ApiCall;
+  /** What introspection says about a token. */
+  isActive: (token: string) => Promise<boolean>;
+}
+
+/** Starts both. */
+export async function startApis(world: World, cleanup: AsyncDisposableStack): Promise<Apis> {
+  const { issuer, ca, server, resourceServerSecret } = world;
+  const fetch = trustingFetch(ca);
+  const introspection = {
+    clientId: 'sample-resource-server',
+    clientSecret: resourceServerSecret,
+  };
+  const options = { issuer, identifier: sampleResource, tls: { ...server, ca }, port: 0, fetch };
+  const offline = await startResourceServer(options);
+  cleanup.defer(() => offline.stop());
+  const asking = await startResourceServer({ ...options, introspection });
+  cleanup.defer(() => asking.stop());
+  const callTo =
+    (url: string, what: string) => (token: string, certificate?: ClientCertificate) => ({
+      what,
+      url: `${url}/accounts`,
+      token,
+      fetch: trustingFetch(ca, certificate),
+    });
+  return {
+    offline: callTo(offline.url, 'GET /accounts'),
+    asking: callTo(asking.url, 'introspecting'),
+    isActive: connectIssuer(issuer, fetch, introspection).isActive,
+  };
+}

@@ -1,0 +1,126 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import type { Logger } from '../observability/logger.ts';
+import { connectionConfig, type DatabaseConnection } from './client.ts';
+
+/** What may change behind a process's back. */
+export type ChangeTopic = 'clients' | 'resource-servers';
+
+/** Changes that any process made, as they are committed (migration change_notifications). */
+export interface Changes {
+  /** Calls `forget` with the key that changed, or with undefined when anything may have. */
+  subscribe(topic: ChangeTopic, forget: (key: string | undefined) => void): void;
+  /** Whether changes are heard at the moment; while they are not, nothing may be remembered for long. */
+  isLive(): boolean;
+  /** Begins to listen, and listens again after every loss, until it is closed. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+/** What a store that remembers its reads needs of {@link Changes}. */
+export type ChangeSource = Pick<Changes, 'subscribe' | 'isLive'>;
+
+/** For a process that is over before anything could change. */
+export const noChanges: ChangeSource = { subscribe: () => undefined, isLive: () => false };
+
+/**
+ * Milliseconds for which a read may be remembered: long while changes are heard (a bound all the same, should a
+ * notification ever be lost), else the second within which every process must see a change.
+ */
+export function memoryMs(changes: Pick<Changes, 'isLive'>): number {
+  return changes.isLive() ? 60_000 : 1000;
+}
+
+interface ChangesOptions {
+  connection: DatabaseConnection;
+  logger: Logger;
+  /** Milliseconds between two attempts to connect. */
+  retryMs: number;
+}
+
+const channel = 'countersign_changes';
+
+/** Idle connections die unnoticed in firewalls: a statement now and then finds out, and keeps them alive. */
+const heartbeatMs = 10_000;
+
+/** Listens on one connection of its own: LISTEN needs a session, and a pool gives none for good. */
+export function createChanges({ connection, logger, retryMs }: ChangesOptions): Changes {
+  const subscribers: { topic: string; forget: (key: string | undefined) => void }[] = [];
+  const closing = new AbortController();
+  let live = false;
+  let loop: Promise<void> | undefined;
+
+  function forgetEverything(): void {
+    for (const { forget } of subscribers) forget(undefined);
+  }
+
+  function announce(payload: string | undefined): void {
+    const [topic, ...key] = (payload ?? '').split(':');
+    for (const subscriber of subscribers) {
+      if (subscriber.topic === topic) subscriber.forget(key.join(':'));
+    }
+  }
+
+  async function listen(): Promise<void> {
+    const client = new pg.Client({
+      ...connectionConfig(connection),
+      connectionTimeoutMillis: retryMs * 5,
+      query_timeout: heartbeatMs,
+    });
+    const lost = new Promise<void>((resolve) => {
+      client.on('error', () => {
+        resolve();
+      });
+      client.on('end', () => {
+        resolve();
+      });
+    });
+    client.on('notification', ({ payload }) => {
+      announce(payload);
+    });
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${channel}`);
+      // What happened before is not told again.
+      forgetEverything();
+      live = true;
+      await Promise.race([lost, beat(client)]);
+    } finally {
+      live = false;
+      forgetEverything();
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  async function beat(client: pg.Client): Promise<void> {
+    const { signal } = closing;
+    while (!signal.aborted) {
+      await wait(heartbeatMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!signal.aborted) await client.query('SELECT 1');
+    }
+  }
+
+  async function listenAgainAndAgain(): Promise<void> {
+    const { signal } = closing;
+    while (!signal.aborted) {
+      await listen().catch((error: unknown) => {
+        logger.warn('Changes of other processes are not heard', { error });
+      });
+      await wait(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  return {
+    subscribe(topic, forget) {
+      subscribers.push({ topic, forget });
+    },
+    isLive: () => live,
+    start() {
+      loop ??= listenAgainAndAgain();
+    },
+    async close() {
+      closing.abort();
+      await loop;
+    },
+  };
+}
