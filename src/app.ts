@@ -54,6 +54,8 @@ export interface AppSettings {
   digestKey: Buffer;
   pairwiseSalt: Buffer;
   defaultResource: string | undefined;
+  /** Whether and how long a retried refresh gets the same answer again. */
+  refreshRetry: { seconds: number; unproven: boolean };
   lifetimes: Lifetimes;
   passwordHash: PasswordHashCost & PasswordHashLimits;
   brand: { name: string; helpUrl?: string | undefined; logoFile?: string; themeFile?: string };
@@ -130,7 +132,13 @@ function createStorage(settings: AppSettings, deps: AppDependencies) {
     customers: createCustomerStore({ prisma, encryption, digestKey }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     singleUse: createSingleUseStore(prisma),
-    artifacts: createArtifactStore({ prisma, encryption, clock, onReplay }),
+    artifacts: createArtifactStore({
+      prisma,
+      encryption,
+      clock,
+      retrySeconds: settings.refreshRetry.seconds,
+      onReplay,
+    }),
   };
 }
 
@@ -173,6 +181,8 @@ function createOpenIdEngine(
     cookieKeys: cookieKeysOf(settings),
     pairwiseSalt,
     defaultResource,
+    retrySeconds: settings.refreshRetry.seconds,
+    retryUnproven: settings.refreshRetry.unproven,
     lifetimes,
     artifacts,
     singleUse,

@@ -51,27 +51,27 @@ export async function refreshTokens(
   return fresh;
 }
 
-/** Revokes the TPP's own token, then the customer's refresh token and with it all that came from it. */
+/** Revokes one access token, then the refresh token and with it all that is left of the permission. */
 export async function endPermission(
   see: See,
   { server, apis, tpp }: Actors,
-  tokens: { own: string; first: Tokens; refreshed: Tokens },
+  { first, refreshed }: { first: Tokens; refreshed: Tokens },
 ): Promise<void> {
-  await revoke(server, tokens.own);
-  see('revoked', "the TPP's own access token");
-  await expectInactive(see, apis, tokens.own);
-  await expectTurnedAway(see, apis.asking(tokens.own, tpp));
+  const older = { ...apis.asking(first.access_token, tpp), what: 'the older one' };
+  await revoke(server, refreshed.access_token);
+  see('revoked', 'the newer access token');
+  await expectInactive(see, apis, refreshed.access_token);
+  await expectTurnedAway(see, apis.asking(refreshed.access_token, tpp));
+  see('(an API that never introspects takes it until it expires, in minutes)');
+  await expectServed(see, older);
 
-  const refreshToken = refreshTokenOf(tokens.first);
+  const refreshToken = refreshTokenOf(first);
   await revoke(server, refreshToken);
   see('revoked', 'the refresh token, and with it all that it gave');
   const refreshing = { what: 'refreshing', error: 'invalid_grant' };
   await expectRefused(see, refreshing, refresh(server, refreshToken));
-  for (const { access_token: token } of [tokens.first, tokens.refreshed]) {
-    await expectInactive(see, apis, token);
-    await expectTurnedAway(see, apis.asking(token, tpp));
-  }
-  see('(an API that never introspects takes them until they expire, in minutes)');
+  await expectInactive(see, apis, first.access_token);
+  await expectTurnedAway(see, older);
 }
 
 /** Another authorization, whose code is presented twice (RFC 9700 §4.5). */

@@ -62,7 +62,7 @@ export function refresh(server: openid.Configuration, refreshToken: string) {
   return openid.refreshTokenGrant(server, refreshToken);
 }
 
-/** The customer no longer wants you: everything that came from their permission ends. */
+/** The customer no longer wants you. With a refresh token the whole permission ends, with an access token only that one. */
 export function revoke(server: openid.Configuration, token: string) {
   return openid.tokenRevocation(server, token);
 }

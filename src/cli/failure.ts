@@ -44,7 +44,8 @@ function sentenceOf(error: unknown): string {
 
 /** "There is no such client: web-1". */
 function problemText({ publicMessage, detail }: Problem): string {
-  return detail === undefined ? publicMessage : `${publicMessage.replace(/\.$/, '')}: ${detail}`;
+  if (detail === undefined) return publicMessage;
+  return `${publicMessage.replace(/\.$/, '')}: ${detail.replace(/\.$/, '')}.`;
 }
 
 /** Prisma puts the reason last. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { keys256, setting, whole } from './setting.ts';
+import { flag, keys256, setting, whole } from './setting.ts';
 
 /** Secrets and lifetimes of what the server issues. */
 export const tokenSettings = {
@@ -50,6 +50,20 @@ export const tokenSettings = {
     unit: 's',
     sentence:
       'The absolute lifetime of a refresh token and of what the customer allowed; rotation does not extend it.',
+  }),
+  refreshRetrySeconds: setting({
+    variable: 'COUNTERSIGN_REFRESH_RETRY',
+    type: whole(0, 60),
+    fallback: '10',
+    unit: 's',
+    sentence:
+      'How long the same sender, proven by certificate or client authentication, gets the same answer again for a rotated refresh token; 0 never.',
+  }),
+  refreshRetryUnproven: setting({
+    variable: 'COUNTERSIGN_REFRESH_RETRY_UNPROVEN',
+    type: flag,
+    fallback: 'false',
+    sentence: 'Gives the same answer again to public clients that prove nothing as well.',
   }),
   defaultResource: setting({
     variable: 'COUNTERSIGN_DEFAULT_RESOURCE',

@@ -44,69 +44,22 @@ const channel = 'countersign_changes';
 const heartbeatMs = 10_000;
 
 /** Listens on one connection of its own: LISTEN needs a session, and a pool gives none for good. */
-export function createChanges({ connection, logger, retryMs }: ChangesOptions): Changes {
-  const subscribers: { topic: string; forget: (key: string | undefined) => void }[] = [];
+export function createChanges(options: ChangesOptions): Changes {
+  const { logger, retryMs } = options;
+  const subscribers: Subscriber[] = [];
   const closing = new AbortController();
+  const { signal } = closing;
   let live = false;
   let loop: Promise<void> | undefined;
 
-  function forgetEverything(): void {
-    for (const { forget } of subscribers) forget(undefined);
-  }
-
-  function announce(payload: string | undefined): void {
-    const [topic, ...key] = (payload ?? '').split(':');
-    for (const subscriber of subscribers) {
-      if (subscriber.topic === topic) subscriber.forget(key.join(':'));
-    }
-  }
-
-  async function listen(): Promise<void> {
-    const client = new pg.Client({
-      ...connectionConfig(connection),
-      connectionTimeoutMillis: retryMs * 5,
-      query_timeout: heartbeatMs,
-    });
-    const lost = new Promise<void>((resolve) => {
-      client.on('error', () => {
-        resolve();
-      });
-      client.on('end', () => {
-        resolve();
-      });
-    });
-    client.on('notification', ({ payload }) => {
-      announce(payload);
-    });
-    try {
-      await client.connect();
-      await client.query(`LISTEN ${channel}`);
-      // What happened before is not told again.
-      forgetEverything();
-      live = true;
-      await Promise.race([lost, beat(client)]);
-    } finally {
-      live = false;
-      forgetEverything();
-      await client.end().catch(() => undefined);
-    }
-  }
-
-  async function beat(client: pg.Client): Promise<void> {
-    const { signal } = closing;
-    while (!signal.aborted) {
-      await wait(heartbeatMs, undefined, { signal, ref: false }).catch(() => undefined);
-      if (!signal.aborted) await client.query('SELECT 1');
-    }
-  }
-
   async function listenAgainAndAgain(): Promise<void> {
-    const { signal } = closing;
     while (!signal.aborted) {
-      await listen().catch((error: unknown) => {
-        logger.warn('Changes of other processes are not heard', { error });
-      });
-      await wait(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
+      await listen(options, { signal, subscribers, onLive: (isLive) => (live = isLive) }).catch(
+        (error: unknown) => {
+          logger.warn('Changes of other processes are not heard', { error });
+        },
+      );
+      await pause(retryMs, signal);
     }
   }
 
@@ -123,4 +76,70 @@ export function createChanges({ connection, logger, retryMs }: ChangesOptions): 
       await loop;
     },
   };
+}
+
+interface Subscriber {
+  topic: ChangeTopic;
+  forget: (key: string | undefined) => void;
+}
+
+interface Listening {
+  signal: AbortSignal;
+  subscribers: readonly Subscriber[];
+  onLive: (isLive: boolean) => void;
+}
+
+/** One session, until it is lost or listening ends; whatever was remembered before and after may be out of date. */
+async function listen(
+  { connection, retryMs }: ChangesOptions,
+  { signal, subscribers, onLive }: Listening,
+): Promise<void> {
+  const client = new pg.Client({
+    ...connectionConfig(connection),
+    connectionTimeoutMillis: retryMs * 5,
+    query_timeout: heartbeatMs,
+  });
+  const lost = new Promise<void>((resolve) => {
+    client.once('error', resolve);
+    client.once('end', resolve);
+  });
+  client.on('notification', ({ payload }) => {
+    announce(subscribers, payload ?? '');
+  });
+  try {
+    await client.connect();
+    await client.query(`LISTEN ${channel}`);
+    forgetEverything(subscribers);
+    onLive(true);
+    await Promise.race([lost, beat(client, signal)]);
+  } finally {
+    onLive(false);
+    forgetEverything(subscribers);
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function beat(client: pg.Client, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await pause(heartbeatMs, signal);
+    if (signal.aborted) return;
+    await client.query('SELECT 1');
+  }
+}
+
+function forgetEverything(subscribers: readonly Subscriber[]): void {
+  for (const { forget } of subscribers) forget(undefined);
+}
+
+function announce(subscribers: readonly Subscriber[], payload: string): void {
+  const end = payload.indexOf(':');
+  const topic = payload.slice(0, end);
+  for (const { forget } of subscribers.filter((subscriber) => subscriber.topic === topic)) {
+    forget(payload.slice(end + 1));
+  }
+}
+
+/** Does not keep the process alive. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await wait(milliseconds, undefined, { signal, ref: false }).catch(() => undefined);
 }

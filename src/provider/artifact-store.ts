@@ -1,19 +1,20 @@
-import { errors } from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import type { Clock } from '../clock.ts';
 import { secondsFromNow } from '../clock.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
 import type { Encryption } from '../security/encryption.ts';
-import { sha256 } from '../security/secrets.ts';
-
-type Model = Pick<PrismaClient, 'artifact'>;
-type Bytes = Uint8Array<ArrayBuffer>;
+import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
+import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
+import { isOwnRetry, recallAnswer, storesRefreshToken } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
 export interface ArtifactStoreDependencies {
-  prisma: Model;
+  prisma: Pick<PrismaClient, 'artifact' | '$executeRaw'>;
   encryption: Encryption;
   clock: Clock;
+  /** How long a rotated refresh token's answer is given again, in seconds. */
+  retrySeconds: number;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
   onReplay: (kind: string) => void;
 }
@@ -25,6 +26,8 @@ export interface ArtifactStore {
   claimInteraction(uid: string): Promise<boolean>;
   /** Deletes everything that belongs to a grant, the grant included. */
   destroyGrant(grantId: string): Promise<void>;
+  /** Remembers what a rotated refresh token was answered with; `answer` is sealed already. */
+  rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
 }
 
 /** Kinds that are written once: a plain insert is cheaper and can't overwrite. */
@@ -33,54 +36,100 @@ const writtenOnce = new Set([
   'RefreshToken',
   'AccessToken',
   'ClientCredentials',
-  'ReplayDetection',
 ]);
 
-/** The storage of oidc-provider's models except clients. `consume` is one conditional statement. */
+/** The storage of oidc-provider's models except clients. */
 export function createArtifactStore(dependencies: ArtifactStoreDependencies): ArtifactStore {
   const { prisma, clock } = dependencies;
+  const uses = createPendingUses();
 
   return {
-    adapterFor: (kind) => createAdapter(kind, dependencies),
+    adapterFor: (kind) => createAdapter(kind, dependencies, uses),
 
     async claimInteraction(uid) {
       const { count } = await prisma.artifact.updateMany({
-        where: { kind: 'Interaction', idDigest: digest(uid), consumedAt: null },
+        where: { kind: 'Interaction', idDigest: digestOfId(uid), consumedAt: null },
         data: { consumedAt: clock.now() },
       });
       return count === 1;
     },
 
     async destroyGrant(grantId) {
-      await prisma.artifact.deleteMany({ where: { grantDigest: digest(grantId) } });
+      await prisma.artifact.deleteMany({ where: { grantDigest: digestOfId(grantId) } });
+    },
+
+    async rememberAnswer(refreshToken, answer) {
+      const where = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken) };
+      await prisma.artifact.updateMany({ where, data: { answer } });
     },
   };
 }
 
-function createAdapter(kind: string, dependencies: ArtifactStoreDependencies): Adapter {
-  const { prisma, clock, onReplay } = dependencies;
-  const codec = createCodec(kind, dependencies.encryption);
-  const key = (id: string) => ({ kind_idDigest: { kind, idDigest: digest(id) } });
+/** A single-use artifact that the request's next insert is to use up. */
+interface PendingUse {
+  kind: string;
+  idDigest: Bytes;
+}
+
+/**
+ * oidc-provider uses an artifact up and stores what it was used for in two calls. Both become one statement: the use
+ * is noted for the request, and its next insert carries it out. A crash leaves both or neither.
+ */
+function createPendingUses() {
+  const pending = new WeakMap<object, PendingUse>();
+  return {
+    /** Whether the use could be left to an insert that is sure to come. */
+    defer(use: PendingUse): boolean {
+      const { ctx } = Provider;
+      if (ctx === undefined || !storesRefreshToken(ctx, use.kind)) return false;
+      pending.set(ctx, use);
+      return true;
+    },
+    take(): PendingUse | undefined {
+      const { ctx } = Provider;
+      const use = ctx === undefined ? undefined : pending.get(ctx);
+      if (ctx !== undefined) pending.delete(ctx);
+      return use;
+    },
+  };
+}
+
+type PendingUses = ReturnType<typeof createPendingUses>;
+
+function createAdapter(
+  kind: string,
+  dependencies: ArtifactStoreDependencies,
+  uses: PendingUses,
+): Adapter {
+  const { prisma, clock, encryption } = dependencies;
+  const codec = createArtifactCodec(kind, encryption);
+  const singleUse = createSingleUse(dependencies);
+  const key = (id: string) => ({ kind_idDigest: { kind, idDigest: digestOfId(id) } });
 
   return {
     async upsert(id, payload, expiresIn) {
-      const data = {
-        ...codec.columns(id, payload),
-        expiresAt: expiresIn === undefined ? null : secondsFromNow(clock, expiresIn),
-      };
-      const create = { kind, idDigest: digest(id), ...data };
-      if (writtenOnce.has(kind)) await prisma.artifact.create({ data: create });
-      // `consumedAt` is not among the data: saving an artifact again never makes it usable again.
-      else await prisma.artifact.upsert({ where: key(id), create, update: data });
+      const row = newRow(kind, { id, payload, expiresIn }, { codec, clock });
+      const use = writtenOnce.has(kind) ? uses.take() : undefined;
+      if (use !== undefined) await singleUse.useUpAndInsert(use, row);
+      else if (writtenOnce.has(kind)) await prisma.artifact.create({ data: row });
+      else {
+        // `consumedAt` is not among the data: saving an artifact again never makes it usable again.
+        const { kind: _kind, idDigest: _digest, ...update } = row;
+        await prisma.artifact.upsert({ where: key(id), create: row, update });
+      }
     },
 
     async find(id) {
       const row = await prisma.artifact.findUnique({ where: key(id) });
-      return row === null ? undefined : codec.decode(id, row);
+      if (row === null) return undefined;
+      const payload = codec.decode(id, row);
+      return kind === 'RefreshToken'
+        ? recallAnswer(payload, row, { ...dependencies, ctx: Provider.ctx })
+        : payload;
     },
 
     async findByUid(uid) {
-      const row = await prisma.artifact.findFirst({ where: { kind, uidDigest: digest(uid) } });
+      const row = await prisma.artifact.findFirst({ where: { kind, uidDigest: digestOfId(uid) } });
       return row === null ? undefined : codec.decode(undefined, row);
     },
 
@@ -88,69 +137,83 @@ function createAdapter(kind: string, dependencies: ArtifactStoreDependencies): A
     findByUserCode: () => Promise.resolve(undefined),
 
     async consume(id) {
-      const { count } = await prisma.artifact.updateMany({
-        where: { kind, idDigest: digest(id), consumedAt: null },
-        data: { consumedAt: clock.now() },
-      });
-      if (count === 1) return;
-      // Lost a race: the artifact was used twice at once, which RFC 9700 §4.13 treats as a replay.
-      const row = await prisma.artifact.findUnique({ where: key(id) });
-      if (row?.grantDigest) {
-        await prisma.artifact.deleteMany({ where: { grantDigest: row.grantDigest } });
-      }
-      onReplay(kind);
-      throw new errors.InvalidGrant(`${kind} was already used`);
+      const use = { kind, idDigest: digestOfId(id) };
+      if (!uses.defer(use)) await singleUse.useUp(use);
     },
 
     async destroy(id) {
-      const { count } = await prisma.artifact.deleteMany({
-        where: { kind, idDigest: digest(id) },
-      });
+      const where = { kind, idDigest: digestOfId(id) };
+      const { count } = await prisma.artifact.deleteMany({ where });
       if (kind === 'Interaction' && count === 0) {
         throw new errors.SessionNotFound('the interaction was already completed');
       }
     },
 
     async revokeByGrantId(grantId) {
-      await prisma.artifact.deleteMany({ where: { kind, grantDigest: digest(grantId) } });
+      if (isAccessTokenRevocation()) return;
+      await prisma.artifact.deleteMany({ where: { kind, grantDigest: digestOfId(grantId) } });
     },
   };
 }
 
-interface Row {
-  idDigest: Bytes;
-  payload: Bytes;
-  consumedAt: Date | null;
+/** RFC 7009 §2.1 leaves it to us: who revokes an access token does not lose the refresh token. */
+function isAccessTokenRevocation(): boolean {
+  const oidc = Provider.ctx?.oidc;
+  return oidc?.route === 'revocation' && oidc.entities.AccessToken !== undefined;
 }
 
-/** Turns payloads into columns and back; the id itself is left out and restored. */
-function createCodec(kind: string, encryption: Encryption) {
-  const context = (idDigest: Bytes) => `artifact:${kind}:${Buffer.from(idDigest).toString('hex')}`;
+type NewRow = ReturnType<typeof newRow>;
+
+function newRow(
+  kind: string,
+  artifact: { id: string; payload: AdapterPayload; expiresIn: number | undefined },
+  { codec, clock }: { codec: ArtifactCodec; clock: Clock },
+) {
+  const { id, payload, expiresIn } = artifact;
+  return {
+    kind,
+    idDigest: digestOfId(id),
+    ...codec.columns(id, payload),
+    expiresAt: expiresIn === undefined ? null : secondsFromNow(clock, expiresIn),
+  };
+}
+
+/** Uses an artifact up by one conditional statement; whoever comes second has it against them. */
+function createSingleUse({ prisma, clock, onReplay }: ArtifactStoreDependencies) {
+  /** Used twice at once, which RFC 9700 §4.13 treats as a replay: nothing issued from it may live. */
+  async function lostRace({ kind, idDigest }: PendingUse): Promise<never> {
+    if (!isOwnRetry(Provider.ctx, kind)) {
+      const where = { kind_idDigest: { kind, idDigest } };
+      const row = await prisma.artifact.findUnique({ where, select: { grantDigest: true } });
+      const grantDigest = row?.grantDigest;
+      if (grantDigest) await prisma.artifact.deleteMany({ where: { grantDigest } });
+      onReplay(kind);
+    }
+    throw new errors.InvalidGrant(`${kind} was already used`);
+  }
 
   return {
-    columns(id: string, payload: AdapterPayload) {
-      const { jti: _id, ...rest } = payload;
-      const grantId = kind === 'Grant' ? id : payload.grantId;
-      return {
-        payload: encryption.seal(JSON.stringify(rest), context(digest(id))),
-        grantDigest: grantId === undefined ? null : digest(grantId),
-        uidDigest: payload.uid === undefined ? null : digest(payload.uid),
-        clientId: payload.clientId ?? null,
-        customerId: payload.accountId ?? null,
-      };
+    async useUp(use: PendingUse): Promise<void> {
+      const { count } = await prisma.artifact.updateMany({
+        where: { ...use, consumedAt: null },
+        data: { consumedAt: clock.now() },
+      });
+      if (count === 0) await lostRace(use);
     },
 
-    decode(id: string | undefined, row: Row): AdapterPayload {
-      const payload = JSON.parse(
-        encryption.open(row.payload, context(row.idDigest)),
-      ) as AdapterPayload;
-      if (id !== undefined) payload.jti = id;
-      if (row.consumedAt !== null) payload.consumed = Math.floor(row.consumedAt.getTime() / 1000);
-      return payload;
+    /** Prisma has no statement that updates one row and inserts another only if it did. */
+    async useUpAndInsert(use: PendingUse, row: NewRow): Promise<void> {
+      const inserted = await prisma.$executeRaw`
+        WITH used AS (
+          UPDATE artifacts SET consumed_at = ${clock.now()}
+          WHERE kind = ${use.kind} AND id_digest = ${use.idDigest} AND consumed_at IS NULL
+          RETURNING 1)
+        INSERT INTO artifacts
+          (kind, id_digest, payload, grant_digest, uid_digest, client_id, customer_id, expires_at)
+        SELECT ${row.kind}, ${row.idDigest}::bytea, ${row.payload}::bytea, ${row.grantDigest}::bytea,
+          ${row.uidDigest}::bytea, ${row.clientId}, ${row.customerId}, ${row.expiresAt}::timestamptz
+        FROM used`;
+      if (inserted === 0) await lostRace(use);
     },
   };
-}
-
-function digest(id: string): Bytes {
-  return new Uint8Array(sha256(id));
 }

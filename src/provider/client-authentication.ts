@@ -1,12 +1,21 @@
+import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
+import { epochSeconds } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Clients, Share } from './ports.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 
 /** JWS algorithms that `baseline` clients may use; HS* would need secrets in clear. */
 const asymmetric = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
+/** How far a client's clock may be ahead: FAPI 2.0 §5.3.2.1 has us accept 10 s and refuse 60 s. */
+const clockLeadSeconds = 15;
+
+/** RFC 7523 §3: an assertion that lives longer may be refused; every one used is remembered to its end. */
+const longestAssertionSeconds = 3600;
+
 /** How clients authenticate (RFC 6749, RFC 7523, RFC 8705). */
-export function clientAuthenticationShare(): Share {
+export function clientAuthenticationShare(clock: Clock): Share {
   return {
     clientAuthMethods: [
       'none',
@@ -19,6 +28,16 @@ export function clientAuthenticationShare(): Share {
     enabledJWA: {
       clientAuthSigningAlgValues: [...asymmetric],
       idTokenSigningAlgValues: [...asymmetric],
+    },
+    assertJwtClientAuthClaimsAndHeader(_ctx, { iat, exp }) {
+      const now = epochSeconds(clock);
+      // oidc-provider looks at `iat` only where there is no `exp`.
+      if (iat !== undefined && !(Number(iat) <= now + clockLeadSeconds)) {
+        throw new errors.InvalidClientAuth('iat (JWT issued at) is in the future');
+      }
+      if (!(Number(exp) <= now + longestAssertionSeconds + clockLeadSeconds)) {
+        throw new errors.InvalidClientAuth('exp (JWT expiration) is too far ahead');
+      }
     },
   };
 }

@@ -26,6 +26,12 @@ const refusals = {
   'end_session_confirm.error': 'logout.refused',
 } as const satisfies Record<string, AuditEventType>;
 
+/** What oidc-provider says of a code or token that comes again later; of a race the artifact store tells. */
+const replays: Partial<Record<string, string>> = {
+  'authorization code already consumed': 'AuthorizationCode',
+  'refresh token already used': 'RefreshToken',
+};
+
 /**
  * Turns oidc-provider's events into audit events and metrics. Its emitter is synchronous and a listener that throws
  * fails the request, so every listener only enqueues.
@@ -49,6 +55,9 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
         outcome: 'refused',
         detail: { error: codeOf(error), reason },
       });
+      const kind = 'error_detail' in error ? replays[error.error_detail ?? ''] : undefined;
+      if (kind === undefined) return;
+      record({ ...partiesOf(ctx), type: 'replay.detected', outcome: 'refused', detail: { kind } });
     });
   }
   provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {

@@ -17,7 +17,7 @@ import { rememberClients } from './client-instances.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
 import { recordAnswer, recordEvents } from './events.ts';
 import { interactionShare } from './interactions.ts';
-import { introspectionShare } from './introspection.ts';
+import { introspectionShare, withoutSiblings } from './introspection.ts';
 import { withJwtAccessTokens } from './jwt-access-tokens.ts';
 import { lifetimeShare } from './lifetimes.ts';
 import { mergeShares } from './merge-shares.ts';
@@ -33,6 +33,7 @@ import type {
   ResourceServers,
 } from './ports.ts';
 import { protocolShare } from './protocol.ts';
+import { answerRetries } from './refresh-retries.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
 import { signingKeyShare } from './signing-key.ts';
@@ -47,6 +48,8 @@ export interface ProviderDependencies {
   cookieKeys: readonly string[];
   pairwiseSalt: Buffer;
   defaultResource: string | undefined;
+  retrySeconds: number;
+  retryUnproven: boolean;
   lifetimes: Lifetimes;
   artifacts: ArtifactStore;
   singleUse: SingleUseStore;
@@ -78,10 +81,10 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       protocolShare(deps.cookieKeys),
       accountShare(deps.customers),
       certificateShare(deps),
-      clientAuthenticationShare(),
+      clientAuthenticationShare(deps.clock),
       discoveryShare(deps.mtlsOrigin),
       interactionShare(),
-      introspectionShare(deps.resourceServers),
+      introspectionShare(deps),
       lifetimeShare(deps.lifetimes, deps.clock),
       outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
@@ -98,6 +101,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
     const reached = ctx as Partial<KoaContextWithOIDC>;
     if (reached.oidc !== undefined) recordAnswer(ctx as KoaContextWithOIDC, deps.audit);
   });
+  provider.use(answerRetries(deps));
   provider.use(markStructuredTokens([routes.introspection, routes.revocation]));
   return provider;
 }
@@ -118,14 +122,17 @@ function adapterFactory(
     singleUse: deps.singleUse,
     clock: deps.clock,
     longestTtlSeconds: longestAccessTokenSeconds,
-    async customerOf(grantId: string): Promise<string | undefined> {
+    async grantOf(grantId: string) {
       const grant = await grants.find(grantId);
-      return grant?.accountId;
+      if (grant?.accountId === undefined) return undefined;
+      const openid = grant['openid'] as { claims?: string[] } | undefined;
+      return { customerId: grant.accountId, claims: openid?.claims ?? [] };
     },
   };
   return (kind) => {
     if (kind === 'Client') return clientAdapter(deps.clients);
-    return withJwtAccessTokens(kind, deps.artifacts.adapterFor(kind), jwtDependencies);
+    const adapter = withoutSiblings(deps.artifacts.adapterFor(kind));
+    return withJwtAccessTokens(kind, adapter, jwtDependencies);
   };
 }
 

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider';
 import type { Interaction, InteractionResults } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import { Problem } from '../problem.ts';
+import { claimsByScope } from './accounts.ts';
 import type { ArtifactStore } from './artifact-store.ts';
 import type { Clients, ResourceServers, Share } from './ports.ts';
 import { routes } from './routes.ts';
@@ -138,6 +139,7 @@ function againWithLogin(issuer: string, parameters: Record<string, unknown>): st
 
 interface Missing {
   missingOIDCScope?: string[];
+  missingOIDCClaims?: string[];
   missingResourceScopes?: Record<string, string[]>;
 }
 
@@ -154,14 +156,22 @@ async function requestedAccess(
     },
   );
   return {
-    openidScopes: missing.missingOIDCScope ?? [],
+    openidScopes: openidScopesOf(missing),
     resources: await Promise.all(resources),
   };
 }
 
+/** Claims that are asked for one by one (OpenID Connect Core §5.5) are shown as the scope that opens them too. */
+function openidScopesOf({ missingOIDCScope = [], missingOIDCClaims = [] }: Missing): string[] {
+  const opening = Object.entries(claimsByScope)
+    .filter(([, claims]) => claims.some((claim) => missingOIDCClaims.includes(claim)))
+    .map(([scope]) => scope);
+  return [...new Set([...missingOIDCScope, ...opening])];
+}
+
 /** A new grant with all that is missing, or the one of this session and client with it added. */
 async function saveGrant(provider: Provider, interaction: Interaction): Promise<string> {
-  const missing = interaction.prompt.details as Missing & { missingOIDCClaims?: string[] };
+  const missing = interaction.prompt.details as Missing;
   const existing =
     interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
   const accountId = interaction.session?.accountId;

@@ -1,7 +1,14 @@
-import type { ResourceServers, Share } from './ports.ts';
+import Provider from 'oidc-provider';
+import type { Adapter } from 'oidc-provider';
+import type { Clients, ResourceServers, Share } from './ports.ts';
+
+interface Dependencies {
+  resourceServers: ResourceServers;
+  clients: Pick<Clients, 'metadataOf'>;
+}
 
 /** Who may introspect and revoke what (RFC 7662, RFC 7009). */
-export function introspectionShare(resourceServers: ResourceServers): Share {
+export function introspectionShare({ resourceServers, clients }: Dependencies): Share {
   return {
     features: {
       introspection: {
@@ -10,7 +17,9 @@ export function introspectionShare(resourceServers: ResourceServers): Share {
         async allowedPolicy(_ctx, client, token) {
           if (client.clientAuthMethod === 'none' || token.kind === 'RefreshToken') return false;
           const asking = await resourceServers.findByIntrospectionClient(client.clientId);
-          if (asking === undefined) return false;
+          if (asking === undefined || token.clientId === undefined) return false;
+          // With its client a token ends, whether the client was suspended or deleted.
+          if ((await clients.metadataOf(token.clientId)) === undefined) return false;
           return [token.aud ?? []].flat().includes(asking.identifier);
         },
       },
@@ -18,6 +27,21 @@ export function introspectionShare(resourceServers: ResourceServers): Share {
         enabled: true,
         allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
       },
+    },
+  };
+}
+
+/**
+ * RFC 7009 §2.1 leaves open what else a revoked access token takes along. Here it ends alone, so that a client can give
+ * up one that leaked; revoking the refresh token ends the grant. oidc-provider would end the refresh token with either.
+ */
+export function withoutSiblings(adapter: Adapter): Adapter {
+  return {
+    ...adapter,
+    async revokeByGrantId(grantId) {
+      const oidc = Provider.ctx?.oidc;
+      if (oidc?.route === 'revocation' && oidc.entities.AccessToken !== undefined) return;
+      await adapter.revokeByGrantId(grantId);
     },
   };
 }

@@ -22,6 +22,13 @@ export function jwtIn(value: string): string | undefined {
   return compactJws.test(jwt) ? jwt : undefined;
 }
 
+/** What the customer allowed, as far as its access tokens need it. */
+interface StandingGrant {
+  customerId: string;
+  /** OpenID claims that were allowed one by one (OpenID Connect Core §5.5); the token opens them all at userinfo. */
+  claims: readonly string[];
+}
+
 interface Dependencies {
   issuer: string;
   userinfoAudience: string;
@@ -30,8 +37,8 @@ interface Dependencies {
   clock: Clock;
   /** No access token lives longer: how long a revoked `jti` is remembered. */
   longestTtlSeconds: number;
-  /** The customer of a grant that still stands. */
-  customerOf(grantId: string): Promise<string | undefined>;
+  /** A grant that still stands. */
+  grantOf(grantId: string): Promise<StandingGrant | undefined>;
 }
 
 /** Lets the adapter of a token kind find and revoke JWT access tokens, which are not stored, as if they were. */
@@ -59,9 +66,9 @@ export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Depend
     const grantId = optionalString(claims['grant_id']);
     if ((kind === 'AccessToken') !== (grantId !== undefined)) return undefined;
     if (await deps.singleUse.isRevoked(claims.jti)) return undefined;
-    const accountId = grantId === undefined ? undefined : await deps.customerOf(grantId);
-    if (grantId !== undefined && accountId === undefined) return undefined;
-    return forPresentRoute(asPayload(kind, claims, accountId), deps.userinfoAudience);
+    const grant = grantId === undefined ? undefined : await deps.grantOf(grantId);
+    if (grantId !== undefined && grant === undefined) return undefined;
+    return forPresentRoute(asPayload(kind, claims, grant), deps.userinfoAudience);
   }
 
   return {
@@ -87,7 +94,7 @@ function forPresentRoute(payload: AdapterPayload, userinfo: string): AdapterPayl
   return audiences.includes(userinfo) ? { ...payload, aud: undefined } : payload;
 }
 
-function asPayload(kind: string, claims: JWTPayload, accountId?: string): AdapterPayload {
+function asPayload(kind: string, claims: JWTPayload, grant?: StandingGrant): AdapterPayload {
   const { cnf, acr, amr, auth_time: authTime } = claims as Claims;
   return {
     kind,
@@ -98,7 +105,8 @@ function asPayload(kind: string, claims: JWTPayload, accountId?: string): Adapte
     clientId: optionalString(claims['client_id']),
     scope: optionalString(claims['scope']),
     grantId: optionalString(claims['grant_id']),
-    accountId,
+    accountId: grant?.customerId,
+    claims: { userinfo: Object.fromEntries((grant?.claims ?? []).map((name) => [name, null])) },
     'x5t#S256': cnf?.['x5t#S256'],
     jkt: cnf?.jkt,
     extra: withoutUndefined({ acr, amr, auth_time: authTime }),

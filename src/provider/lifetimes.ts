@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { epochSeconds } from '../clock.ts';
 import type { Lifetimes, Share } from './ports.ts';
+import { isRetry, storesRefreshToken } from './refresh-retries.ts';
 
 /** How long everything lives, in seconds. */
 export function lifetimeShare(lifetimes: Lifetimes, clock: Clock): Share {
@@ -26,8 +27,8 @@ export function lifetimeShare(lifetimes: Lifetimes, clock: Clock): Share {
     },
     // A consent outlives the browser session: logging out ends the session, revoking ends the grant.
     expiresWithSession: () => false,
-    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    issueRefreshToken: (ctx) => storesRefreshToken(ctx, 'AuthorizationCode'),
     // RFC 9700 §4.14: rotate for clients that prove nothing; FAPI 2 §5.3.2.1: not for those that do.
-    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none',
+    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none' && !isRetry(ctx),
   };
 }

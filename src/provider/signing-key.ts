@@ -35,7 +35,7 @@ class LocalSigningKey extends ExternalSigningKey {
     if (kid === undefined || alg === undefined || algorithm === undefined) {
       throw new Error('a signing key needs a kid and a known alg');
     }
-    const privateKey = createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
     const input = { key: privateKey, ...algorithm.options };
     this.#kid = kid;
     this.#alg = alg;
@@ -65,7 +65,7 @@ export function signingKeyShare(privateKeys: readonly JWK[]): Share {
   // The types know only JWKs; the documented interface for external keys takes instances as well.
   const keys = privateKeys.map((jwk) => new LocalSigningKey(jwk) as unknown as JWK);
   return {
-    jwks: { keys } as NonNullable<Share['jwks']>,
+    jwks: { keys },
     features: { externalSigningSupport: { enabled: true, ack: 'experimental-01' } },
   };
 }

@@ -20,6 +20,10 @@ export function appSettings(configuration: Configuration, material: Material): A
     digestKey: material.digestKey,
     pairwiseSalt: material.pairwiseSalt,
     defaultResource: configuration.defaultResource,
+    refreshRetry: {
+      seconds: configuration.refreshRetrySeconds,
+      unproven: configuration.refreshRetryUnproven,
+    },
     lifetimes: {
       authorizationCode: configuration.authorizationCodeTtlSeconds,
       accessToken: configuration.accessTokenTtlSeconds,

@@ -1,0 +1,54 @@
+import { Command, CommanderError } from 'commander';
+import { addAuditCommands } from './audit.ts';
+import { addClientCommands } from './clients.ts';
+import { addConfigurationCommands } from './configuration.ts';
+import { addCustomerCommands } from './customers.ts';
+import { exitCodeOf, exitCodes, explain } from './failure.ts';
+import { addKeyCommands } from './keys.ts';
+import { addMigrateCommand } from './migrate.ts';
+import { addResourceServerCommands } from './resource-servers.ts';
+import { addServeCommand } from './serve.ts';
+import type { Shell } from './shell.ts';
+
+/** Runs one command line, without `node` and the program's name; resolves to the exit code and never rejects. */
+export async function runCommandLine(words: readonly string[], shell: Shell): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const program = createProgram(shell);
+  addServeCommand(program, shell, (code) => {
+    exitCode = code;
+  });
+  addMigrateCommand(program, shell);
+  addClientCommands(program, shell);
+  addResourceServerCommands(program, shell);
+  addCustomerCommands(program, shell);
+  addKeyCommands(program, shell);
+  addAuditCommands(program, shell);
+  addConfigurationCommands(program, shell);
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // commander has said by itself what it did not understand.
+    if (!(error instanceof CommanderError)) shell.errors.write(`${explain(error)}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram({ output, errors }: Shell): Command {
+  return new Command('countersign')
+    .description('Runs and administers Countersign; settings come from the environment.')
+    .addHelpText('after', exitCodeHelp)
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => output.write(text),
+      writeErr: (text) => errors.write(text),
+      outputError: (text, write) => {
+        write(text.replace(/^error: ./, (start) => (start.at(-1) ?? '').toUpperCase()));
+      },
+    });
+}
+
+const exitCodeHelp = `
+Every command takes --help and --json.
+Exit codes: 0 done, 1 failed, 2 called wrongly, 78 configured wrongly.`;

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { runServer } from '../startup/run-server.ts';
+import { addCommand, print } from './command.ts';
+import type { Shell } from './shell.ts';
+
+/** `serve`: the server, as `npm start` runs it. `onExit` gets its exit code. */
+export function addServeCommand(
+  program: Command,
+  shell: Shell,
+  onExit: (exitCode: number) => void,
+): void {
+  addCommand(program, {
+    usage: 'serve',
+    summary: 'run the server until it is told to stop; --json prints where it is once it answers',
+    example: 'serve',
+  }).action(async (options: { json?: true }) => {
+    const isJson = options.json === true;
+    const exitCode = await runServer(shell.environment, {
+      log: isJson ? shell.errors : shell.output,
+      errors: shell.errors,
+      announce(text) {
+        if (!isJson) shell.output.write(text);
+      },
+      onReady({ issuer, mtlsOrigin }) {
+        if (isJson) print(shell, options, { json: { issuer, mtlsOrigin }, text: '' });
+      },
+    });
+    onExit(exitCode);
+  });
+}

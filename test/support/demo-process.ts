@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { temporaryDirectory } from './temporary-directory.ts';
+import type { TemporaryDirectory } from './temporary-directory.ts';
+
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A place where nothing was started before: empty folders and free ports. */
+export interface EmptyPlace {
+  environment: NodeJS.ProcessEnv;
+  keysDirectory: string;
+  operationsOrigin: string;
+  directory: TemporaryDirectory;
+}
+
+/** Makes the settings of such a place. */
+export async function emptyPlace(): Promise<EmptyPlace> {
+  const directory = await temporaryDirectory();
+  const [port, mtlsPort, operationsPort] = await freePorts(3);
+  const keysDirectory = path.join(directory.path, 'keys');
+  return {
+    directory,
+    keysDirectory,
+    operationsOrigin: `http://127.0.0.1:${String(operationsPort)}`,
+    environment: {
+      ...process.env,
+      COUNTERSIGN_KEYS_DIRECTORY: keysDirectory,
+      COUNTERSIGN_DATA_DIRECTORY: path.join(directory.path, 'data'),
+      COUNTERSIGN_PORT: String(port),
+      COUNTERSIGN_MTLS_PORT: String(mtlsPort),
+      COUNTERSIGN_OPERATIONS_PORT: String(operationsPort),
+      COUNTERSIGN_ISSUER: `https://localhost:${String(port)}`,
+      COUNTERSIGN_MTLS_ORIGIN: `https://localhost:${String(mtlsPort)}`,
+      COUNTERSIGN_ENV: 'development',
+    },
+  };
+}
+
+/** A script of the repository as a process. */
+export function startScript(script: string, { environment }: EmptyPlace) {
+  const child = spawn(process.execPath, [path.join(repository, script)], {
+    cwd: repository,
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let errors = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  return {
+    /** What it wrote, and its exit code. */
+    async end() {
+      const [exitCode] = await ended;
+      return { exitCode, output, errors };
+    },
+    output: () => output,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** Whether the server of a place serves. */
+export async function isReady({ operationsOrigin }: EmptyPlace): Promise<boolean> {
+  try {
+    return (await fetch(`${operationsOrigin}/readyz`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until it does; the caller's test timeout is the limit. */
+export async function untilReady(place: EmptyPlace): Promise<void> {
+  while (!(await isReady(place))) await wait(50);
+}
+
+/** Different ones, because all are held before any is given back. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) {
+    server.close();
+    await once(server, 'close');
+  }
+  return ports;
+}
