@@ -3,11 +3,14 @@ import type { JWTVerifyGetKey } from 'jose';
 
 /** What a resource server asks of the authorization server. */
 export interface Issuer {
-  /** Its signing keys: fetched once, again every ten minutes, and when a token names an unknown one. */
+  /** Its signing keys: fetched once, again after five minutes, and when a token names an unknown one. */
   keys: JWTVerifyGetKey;
   /** Whether a token is still good (RFC 7662). Rejects when there is no answer. */
   isActive: (token: string) => Promise<boolean>;
 }
+
+/** What the issuer's Cache-Control says; jose doesn't read it, and refetches for unknown keys every 30 s at most. */
+const keysMaxAgeMs = 300_000;
 
 /** How we authenticate where tokens are introspected. */
 export interface IntrospectionClient {
@@ -24,7 +27,7 @@ export function connectIssuer(
   const discovered = once(() => discover(issuer, fetch));
   const keySet = once(async () => {
     const { jwks_uri: uri } = await discovered();
-    return createRemoteJWKSet(new URL(uri), { [customFetch]: fetch });
+    return createRemoteJWKSet(new URL(uri), { cacheMaxAge: keysMaxAgeMs, [customFetch]: fetch });
   });
   return {
     keys: async (header, token) => (await keySet())(header, token),

@@ -16,6 +16,7 @@ import { clientAdapter } from './client-adapter.ts';
 import { rememberClients } from './client-instances.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
 import { recordAnswer, recordEvents } from './events.ts';
+import { passOnServerErrors } from './server-errors.ts';
 import { interactionShare } from './interactions.ts';
 import { introspectionShare, withoutSiblings } from './introspection.ts';
 import { withJwtAccessTokens } from './jwt-access-tokens.ts';
@@ -95,6 +96,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   overrideClientAuthentication(provider, deps);
   rememberClients(provider, deps.clients);
   recordEvents(provider, deps);
+  provider.use(passOnServerErrors(provider));
   provider.use(cacheMetadata);
   provider.use(async function recordAnswers(ctx, next) {
     await next();

@@ -12,14 +12,15 @@ import type { SingleUseStore } from './single-use-store.ts';
  */
 export const structuredTokenMark = 'jwt:';
 
-const compactJws = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
+/** Also unsigned or encrypted ones, which verify as little as any other foreign one. */
+const compactJose = /^eyJ[\w-]*(?:\.[\w-]*){2,4}$/;
 
 /** The JWT inside a marked or plain access token value; undefined for an opaque one. */
 export function jwtIn(value: string): string | undefined {
   const jwt = value.startsWith(structuredTokenMark)
     ? value.slice(structuredTokenMark.length)
     : value;
-  return compactJws.test(jwt) ? jwt : undefined;
+  return compactJose.test(jwt) ? jwt : undefined;
 }
 
 /** What the customer allowed, as far as its access tokens need it. */

@@ -57,8 +57,7 @@ export function recallAnswer(
   const age = clock.now().getTime() - row.consumedAt.getTime();
   if (row.answer === null || age > retrySeconds * 1000) return payload;
   retries.set(ctx, { answer: row.answer });
-  const { consumed: _consumed, ...unused } = payload;
-  return unused;
+  return { ...payload, consumed: undefined };
 }
 
 /** Whether this request's refresh token is to be rotated: not when it is a retry, whose answer is there already. */

@@ -44,7 +44,12 @@ async function resourceByDefault(
   if (defaultResource !== undefined && defaultResource in permissions) return defaultResource;
   const permitted = Object.entries(permissions);
   const [fitting] = permitted.filter(([, scopes]) => requested.every((s) => scopes.includes(s)));
-  return (fitting ?? permitted[0])?.[0] ?? none;
+  const first = (fitting ?? permitted[0])?.[0];
+  if (first === undefined && isClientCredentials(ctx)) {
+    const detail = `client ${client.clientId} has no permission on any resource server`;
+    throw new errors.InvalidTarget('there is no resource server for this client', detail);
+  }
+  return first ?? none;
 }
 
 async function permittedResource(

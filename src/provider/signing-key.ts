@@ -1,5 +1,5 @@
 import { constants, createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import type { JsonWebKey, KeyObject, SignKeyObjectInput } from 'node:crypto';
+import type { KeyObject, SignKeyObjectInput } from 'node:crypto';
 import { ExternalSigningKey } from 'oidc-provider';
 import type { JWK } from 'jose';
 import type { Share } from './ports.ts';

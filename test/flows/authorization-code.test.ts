@@ -109,7 +109,9 @@ describe('An authorization request', () => {
     const { origin, pathname, searchParams } = new URL(page.url);
     expect(origin + pathname).toBe(callbacks.web);
     expect(page.status).toBe(303);
-    expect(searchParams.get('error')).toMatch(/^(?:invalid_request|request(?:_uri)?_not_supported)$/);
+    expect(searchParams.get('error')).toMatch(
+      /^(?:invalid_request|request(?:_uri)?_not_supported)$/,
+    );
     expect(searchParams.get('iss')).toBe(server.issuer);
     expect(searchParams.get('state')).not.toBeNull();
     expect(searchParams.get('code')).toBeNull();
@@ -349,9 +351,9 @@ describe('A code', () => {
     const [winner, ...others] = answers.filter(({ status }) => status === 200);
     expect(others).toEqual([]);
     const refusals = answers.filter((answer) => answer !== winner);
-    expect(new Set(refusals.map(({ status, body }) => `${String(status)} ${String(body['error'])}`))).toEqual(
-      new Set(['400 invalid_grant']),
-    );
+    expect(
+      new Set(refusals.map(({ status, body }) => `${String(status)} ${String(body['error'])}`)),
+    ).toEqual(new Set(['400 invalid_grant']));
     expect(await introspect(server, String(winner?.body['access_token']))).toEqual({
       active: false,
     });

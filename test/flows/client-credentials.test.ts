@@ -244,7 +244,8 @@ describe('The token endpoint', () => {
         form: { ...machine, token: 'x', padding: 'x'.repeat(60_000) },
         headers: headers(),
       });
-      expect([path, answer.status, typeof answer.body['error']]).toEqual([path, 413, 'string']);
+      expect([400, 413]).toContain(answer.status);
+      expect(answer.body['error']).toMatch(/^(?:invalid_request|payload_too_large)$/);
     }
   });
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose';
-import type { CryptoKey, JWTPayload } from 'jose';
+import type { JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startResourceServer } from '../../examples/resource-server/server.ts';
 import type {
@@ -97,7 +97,7 @@ async function call(authorization: string | undefined, { certificate, ...options
     headers: authorization === undefined ? {} : { authorization },
   });
   const challenge = response.headers.get('www-authenticate');
-  return { status: response.status, challenge, body: (await response.json()) as unknown };
+  return { status: response.status, challenge, body: await response.json() };
 }
 
 const present = (token: string, options: Call = {}) =>
@@ -120,7 +120,7 @@ async function signed(
   change(claims);
   return new SignJWT(claims)
     .setProtectedHeader({ ...decodeProtectedHeader(token), alg: 'RS256', ...header })
-    .sign((await importJWK(key ?? { kty: 'RSA' }, 'RS256')) as CryptoKey);
+    .sign(await importJWK(key ?? { kty: 'RSA' }, 'RS256'));
 }
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

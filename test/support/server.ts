@@ -72,7 +72,11 @@ const resourceServers = [
     identifier: accountsApi,
     name: 'Accounts API',
     introspectionClientId: 'accounts-rs',
-    scopes: { accounts: sentences, payments: { en: 'Start payments' }, admin: { en: 'Do everything' } },
+    scopes: {
+      accounts: sentences,
+      payments: { en: 'Start payments' },
+      admin: { en: 'Do everything' },
+    },
   },
   {
     identifier: opaqueApi,
