@@ -74,7 +74,7 @@ export function completeClient(metadata: ClientMetadata): ClientMetadata {
 }
 
 /** Whether the method is one of RFC 8705. */
-export function isCertificateMethod(method: AuthenticationMethod): boolean {
+function isCertificateMethod(method: AuthenticationMethod): boolean {
   return method === 'tls_client_auth' || method === 'self_signed_tls_client_auth';
 }
 

@@ -36,7 +36,7 @@ export function normalisePassword(password: string): string {
 }
 
 /** ASVS 6.2.1, 6.2.9: at least 12 where a password is the only factor, and long ones allowed. */
-export const passwordLength = { min: 12, max: 256 } as const;
+const passwordLength = { min: 12, max: 256 } as const;
 
 /** Refuses a new password that is too short, too long, common, or the user name. Problem('password_…'). */
 export function checkNewPassword(

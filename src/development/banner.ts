@@ -41,12 +41,12 @@ npm run demo tells the whole story. Stop with Ctrl-C.
 }
 
 /** curl with the development CA. */
-export function discoveryCommand({ issuer, files }: Pick<BannerFacts, 'issuer' | 'files'>): string {
+function discoveryCommand({ issuer, files }: Pick<BannerFacts, 'issuer' | 'files'>): string {
   return `curl --cacert ${quoted(files.pathOf(developmentFiles.authority))} ${issuer}/.well-known/openid-configuration`;
 }
 
 /** curl with the sample TPP's certificate. */
-export function clientCredentialsCommand({
+function clientCredentialsCommand({
   mtlsOrigin,
   files,
 }: Pick<BannerFacts, 'mtlsOrigin' | 'files'>): string {
@@ -60,7 +60,7 @@ export function clientCredentialsCommand({
 }
 
 /** An authorization request of the sample browser client. */
-export function authorizationUrl({
+function authorizationUrl({
   issuer,
   codeVerifier,
 }: Pick<BannerFacts, 'issuer' | 'codeVerifier'>): string {

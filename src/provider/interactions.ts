@@ -12,7 +12,7 @@ import { routes } from './routes.ts';
 export const interactionPath = '/interaction';
 
 /** One authentication level is offered yet: a password. */
-export const passwordAcr = 'urn:countersign:acr:password';
+const passwordAcr = 'urn:countersign:acr:password';
 
 /** What a page may know of the authorization request that brought the customer. */
 export interface PendingInteraction {

@@ -31,7 +31,7 @@ export function storesRefreshToken(ctx: KoaContextWithOIDC, kind: string): boole
 }
 
 /** Whether the sender of a refresh has proven to be the token's client: by its authentication, or by the token's key. */
-export function isProvenSender(ctx: KoaContextWithOIDC): boolean {
+function isProvenSender(ctx: KoaContextWithOIDC): boolean {
   const { client, entities } = ctx.oidc;
   const token = entities.RotatedRefreshToken ?? entities.RefreshToken;
   const isBound = token?.['x5t#S256'] !== undefined || token?.jkt !== undefined;

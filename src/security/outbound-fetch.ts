@@ -58,7 +58,9 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
 }
 
 function rejectForbidden(target: URL): void {
-  if (target.protocol !== 'https:') throw refused(`${target.href} is not https`);
+  if (target.protocol !== 'https:') {
+    throw refused(`${target.protocol}//${target.host} is not https`);
+  }
   if (target.username !== '' || target.password !== '') {
     throw refused(`${target.host}: the URL has user information`);
   }

@@ -28,12 +28,6 @@ export function orderForSigning(keys: readonly SigningKey[]): SigningKey[] {
   );
 }
 
-/** Algorithms for which an active key exists: what discovery may promise. */
-export function algorithmsThatSign(keys: readonly SigningKey[]): SigningAlgorithm[] {
-  const active = new Set(keys.filter((key) => key.stage === 'active').map((key) => key.algorithm));
-  return signingAlgorithms.filter((algorithm) => active.has(algorithm));
-}
-
 /** What a key ring lacks to sign: a sentence each. */
 export function keyRingProblems(keys: readonly SigningKey[]): string[] {
   const problems: string[] = [];
@@ -53,7 +47,8 @@ export interface KeyMove {
 
 /** The stage of a new key: it signs at once only where no other key of its algorithm does. */
 export function stageOfNewKey(keys: readonly SigningKey[], algorithm: SigningAlgorithm): KeyStage {
-  return algorithmsThatSign(keys).includes(algorithm) ? 'announced' : 'active';
+  const signs = keys.some((key) => key.stage === 'active' && key.algorithm === algorithm);
+  return signs ? 'announced' : 'active';
 }
 
 /**

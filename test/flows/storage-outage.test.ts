@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, createConnection } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import * as openid from 'openid-client';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { testDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { basic, post, send } from '../support/protocol.ts';
@@ -81,8 +81,11 @@ beforeAll(async () => {
   });
 });
 
-afterAll(async () => {
+afterEach(() => {
   network.comeBack();
+});
+
+afterAll(async () => {
   await server.stop();
   network.close();
   await database.close();
@@ -145,7 +148,7 @@ async function expectRecovery(): Promise<void> {
 
 async function expectOutage(jwt: string): Promise<void> {
   // What was read within the last second is still remembered.
-  const soon = { timeout: 10_000, interval: 100 };
+  const soon = { timeout: 25_000, interval: 100 };
   await vi.waitFor(async () => {
     expect((await token()).status).toBe(503);
     expect((await introspection(jwt)).status).toBe(503);

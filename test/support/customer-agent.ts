@@ -16,16 +16,23 @@ export interface CustomerAgent {
   open(url: string, init?: { method: 'POST'; body: URLSearchParams }): Promise<Page>;
   /** Sends the form of a page: its hidden fields and `fields`. */
   submit(page: Page, fields: Record<string, string>): Promise<Page>;
+  /** The same browser, cookies as they are now, whose requests reach `at`: another tab, or a second click. */
+  fork(at: AuthorizationServer): CustomerAgent;
   /** Logs in and allows, whichever of the two pages come; gives back the redirect to the client. */
   authorize(url: string, credentials?: { username: string; password: string }): Promise<URL>;
 }
 
-/** A new browser with no cookies. */
-export function createCustomerAgent(server: AuthorizationServer): CustomerAgent {
-  const jar = new CookieJar();
+/** A new browser, with no cookies unless a jar is given. */
+export function createCustomerAgent(
+  server: AuthorizationServer,
+  jar = new CookieJar(),
+): CustomerAgent {
   const fetch = server.fetch();
 
-  async function open(url: string, init?: { method: 'POST'; body: URLSearchParams }): Promise<Page> {
+  async function open(
+    url: string,
+    init?: { method: 'POST'; body: URLSearchParams },
+  ): Promise<Page> {
     const response = await fetch(url, {
       ...init,
       headers: {
@@ -55,6 +62,11 @@ export function createCustomerAgent(server: AuthorizationServer): CustomerAgent 
     jar,
     open,
     submit,
+    fork(at) {
+      const copy = jar.cloneSync();
+      if (copy === undefined) throw new Error('the cookies could not be copied');
+      return createCustomerAgent(at, copy);
+    },
     async authorize(url, credentials = server.customer) {
       const { username, password } = credentials;
       let page = await open(url);

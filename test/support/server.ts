@@ -5,7 +5,9 @@ import path from 'node:path';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
 import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
+import type { App } from '../../src/app.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
+import type { Configuration } from '../../src/config/schema.ts';
 import { parseStaticConfiguration } from '../../src/config/static-file.ts';
 import { addCustomer } from '../../src/customers/add-customer.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
@@ -135,62 +137,17 @@ export async function startAuthorizationServer(
   options: ServerOptions = {},
 ): Promise<AuthorizationServer> {
   const { clock = systemClock, beside } = options;
-  const certificates = beside?.certificates ?? (await createTestCertificates());
-  const database = beside?.database ?? (await testDatabase());
-  const material = beside?.material ?? (await testMaterial(certificates, options.algorithms ?? []));
-  const secrets = beside?.secrets ?? {
-    web: newSecret(),
-    'accounts-rs': newSecret(),
-    'opaque-rs': newSecret(),
-  };
-  const [port, mtlsPort] = [await freePort(), await freePort()];
-  const origin = (p: number) => `https://localhost:${String(p)}`;
-  const loaded = loadConfiguration({
-    COUNTERSIGN_ISSUER: beside?.issuer ?? origin(port),
-    COUNTERSIGN_MTLS_ORIGIN: beside?.mtlsOrigin ?? origin(mtlsPort),
-    COUNTERSIGN_PORT: String(port),
-    COUNTERSIGN_MTLS_PORT: String(mtlsPort),
-    COUNTERSIGN_OPERATIONS_PORT: '0',
-    COUNTERSIGN_ARGON2_MEMORY: '7168', // the least allowed: these tests are not about the cost
-    COUNTERSIGN_ARGON2_PASSES: '1',
-    COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
-    DATABASE_URL: database.connectionString,
-    ...options.environment,
-  });
-  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  const { configuration } = loaded;
+  const foundation = beside ?? (await newFoundation(options));
+  const { certificates, database, material, customer, secrets } = foundation;
+  const configuration = await configurationOf(foundation, options);
   const log = recordingLogger();
-  const customer = beside?.customer ?? { id: '', username: 'casey', password: newSecret() };
   const running = await startServer(configuration, () => Promise.resolve(material), {
     logger: log.logger,
     metrics: createMetrics(),
     clock,
-    async prepare(app) {
-      if (beside !== undefined) return;
-      const declared = parseStaticConfiguration(
-        {
-          resourceServers: [...resourceServers, ...(options.resourceServers ?? [])],
-          clients: [...clients, ...(options.clients ?? [])],
-        },
-        'test',
-      );
-      await applyStaticConfiguration(declared, { ...app, accessTokenTtlSeconds: 600 }, secrets);
-      const profile = {
-        username: customer.username,
-        name: 'Casey Miller',
-        given_name: 'Casey',
-        email: 'casey@example.com',
-        email_verified: true,
-      };
-      const added = await addCustomer({ profile, password: customer.password }, { ...app, clock });
-      customer.id = added.id;
-    },
+    prepare: (app) => (beside === undefined ? fill(app, foundation, options) : Promise.resolve()),
   });
-  const agents: Agent[] = [];
-  const ownPorts: Partial<Record<string, string>> = {
-    [new URL(configuration.issuer).port]: String(running.ports.public),
-    [new URL(configuration.mtlsOrigin).port]: String(running.ports.mtls),
-  };
+  const fetches = createFetches(configuration, certificates, running);
   return {
     issuer: configuration.issuer,
     mtlsOrigin: configuration.mtlsOrigin,
@@ -203,9 +160,95 @@ export async function startAuthorizationServer(
     database,
     running,
     material,
-    fetch(certificate) {
+    fetch: (certificate) => fetches.fetch(certificate),
+    async stop() {
+      await fetches.close();
+      await running.stop();
+      if (beside === undefined) await database.close();
+    },
+  };
+}
+
+/** What two servers beside each other share. */
+type Foundation = Pick<
+  AuthorizationServer,
+  'certificates' | 'database' | 'material' | 'customer' | 'secrets'
+> &
+  Partial<Pick<AuthorizationServer, 'issuer' | 'mtlsOrigin'>>;
+
+async function newFoundation({ algorithms = [] }: ServerOptions): Promise<Foundation> {
+  const certificates = await createTestCertificates();
+  return {
+    certificates,
+    database: await testDatabase(),
+    material: await testMaterial(certificates, algorithms),
+    customer: { id: '', username: 'casey', password: newSecret() },
+    secrets: { web: newSecret(), 'accounts-rs': newSecret(), 'opaque-rs': newSecret() },
+  };
+}
+
+async function configurationOf(
+  { issuer, mtlsOrigin, database }: Foundation,
+  { environment }: ServerOptions,
+): Promise<Configuration> {
+  const [port, mtlsPort] = [await freePort(), await freePort()];
+  const loaded = loadConfiguration({
+    COUNTERSIGN_ISSUER: issuer ?? `https://localhost:${String(port)}`,
+    COUNTERSIGN_MTLS_ORIGIN: mtlsOrigin ?? `https://localhost:${String(mtlsPort)}`,
+    COUNTERSIGN_PORT: String(port),
+    COUNTERSIGN_MTLS_PORT: String(mtlsPort),
+    COUNTERSIGN_OPERATIONS_PORT: '0',
+    COUNTERSIGN_ARGON2_MEMORY: '7168', // the least allowed: these tests are not about the cost
+    COUNTERSIGN_ARGON2_PASSES: '1',
+    COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
+    DATABASE_URL: database.connectionString,
+    ...environment,
+  });
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  return loaded.configuration;
+}
+
+/** Clients, resource servers and the customer. */
+async function fill(
+  app: App,
+  { customer, secrets }: Foundation,
+  options: ServerOptions,
+): Promise<void> {
+  const declared = parseStaticConfiguration(
+    {
+      resourceServers: [...resourceServers, ...(options.resourceServers ?? [])],
+      clients: [...clients, ...(options.clients ?? [])],
+    },
+    'test',
+  );
+  await applyStaticConfiguration(declared, { ...app, accessTokenTtlSeconds: 600 }, secrets);
+  const profile = {
+    username: customer.username,
+    name: 'Casey Miller',
+    given_name: 'Casey',
+    email: 'casey@example.com',
+    email_verified: true,
+  };
+  const clock = options.clock ?? systemClock;
+  const added = await addCustomer({ profile, password: customer.password }, { ...app, clock });
+  customer.id = added.id;
+}
+
+function createFetches(
+  { issuer, mtlsOrigin }: Pick<Configuration, 'issuer' | 'mtlsOrigin'>,
+  { authority }: TestCertificates,
+  { ports }: RunningServer,
+) {
+  const agents: Agent[] = [];
+  const ownPorts: Partial<Record<string, string>> = {
+    [new URL(issuer).port]: String(ports.public),
+    [new URL(mtlsOrigin).port]: String(ports.mtls),
+  };
+
+  return {
+    fetch(certificate?: IssuedCertificate): typeof fetch {
       const connect = buildConnector({
-        ca: certificates.authority.certificatePem,
+        ca: authority.certificatePem,
         ...(certificate === undefined
           ? {}
           : { cert: certificate.certificatePem, key: certificate.privateKeyPem }),
@@ -224,11 +267,7 @@ export async function startAuthorizationServer(
           dispatcher: agent,
         })) as unknown as typeof fetch;
     },
-    async stop() {
-      await Promise.all(agents.map((agent) => agent.close()));
-      await running.stop();
-      if (beside === undefined) await database.close();
-    },
+    close: () => Promise.all(agents.map((agent) => agent.close())),
   };
 }
 

@@ -149,7 +149,6 @@ describe('A request to a host that is not listed', () => {
   it.each([
     'localhost',
     'LOCALHOST',
-    'localhost.',
     '127.0.0.1',
     '127.1',
     '2130706433',
@@ -175,6 +174,7 @@ describe('A request to a host that is not listed', () => {
 
   it.each([
     'http://example.com/',
+    'http://user:password@example.com/',
     'file:///etc/passwd',
     'data:,x',
     'https://user:password@example.com/',

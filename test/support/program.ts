@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout that programs run from. */
+export const repository = fileURLToPath(new URL('../..', import.meta.url));
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** How a program ended. */
+export interface Ending {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** `src/main.ts` as a process of its own. */
+export interface Program {
+  child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when standard output matches; rejects when the process ends before. */
+  says(pattern: RegExp): Promise<void>;
+  ended: Promise<Ending>;
+  /** Sends a signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<Ending>;
+}
+
+/** How to run it. */
+export interface ProgramOptions {
+  /** The whole environment, apart from what finds programs. */
+  environment: Record<string, string>;
+  /** As another user, when we are root. */
+  uid?: number;
+  /** Another checkout than this one. */
+  script?: string;
+}
+
+/** Starts the server as `npm start` does. */
+export function startProgram({ environment, uid, script = main }: ProgramOptions): Program {
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', script], {
+    cwd: repository,
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(child, 'close').then(([code, signal]) => ({
+    code: code as number | null,
+    signal: signal as NodeJS.Signals | null,
+  }));
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ended,
+
+    async says(pattern) {
+      while (!pattern.test(stdout)) {
+        const next = once(child.stdout, 'data').then(() => 'more' as const);
+        if ((await Promise.race([next, ended])) === 'more' || pattern.test(stdout)) continue;
+        throw new Error(`the program ended without saying ${String(pattern)}:\n${stdout}${stderr}`);
+      }
+    },
+
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+/** A port that is free at the moment. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
