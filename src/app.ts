@@ -132,13 +132,8 @@ function createStorage(settings: AppSettings, deps: AppDependencies) {
     customers: createCustomerStore({ prisma, encryption, digestKey }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     singleUse: createSingleUseStore(prisma),
-    artifacts: createArtifactStore({
-      prisma,
-      encryption,
-      clock,
-      retrySeconds: settings.refreshRetry.seconds,
-      onReplay,
-    }),
+    artifacts: createArtifactStore({ prisma, encryption, clock, onReplay }),
+    onReplay,
   };
 }
 
@@ -173,7 +168,7 @@ function createOpenIdEngine(
   { metrics, logger, clock }: AppDependencies,
   { storage, hosting }: { storage: Storage; hosting: Hosting },
 ) {
-  const { audit, artifacts, singleUse, clients, resourceServers } = storage;
+  const { audit, artifacts, onReplay, singleUse, clients, resourceServers } = storage;
   const { issuer, mtlsOrigin, pairwiseSalt, defaultResource, lifetimes } = settings;
   return createEngine(settings.signingKeys, {
     issuer,
@@ -185,6 +180,7 @@ function createOpenIdEngine(
     retryUnproven: settings.refreshRetry.unproven,
     lifetimes,
     artifacts,
+    onReplay,
     singleUse,
     clients,
     resourceServers,

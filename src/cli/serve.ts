@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { runServer } from '../startup/run-server.ts';
 import { addCommand, print } from './command.ts';
 import type { Shell } from './shell.ts';
 
@@ -14,6 +13,8 @@ export function addServeCommand(
     summary: 'run the server until it is told to stop; --json prints where it is once it answers',
     example: 'serve',
   }).action(async (options: { json?: true }) => {
+    // The engine and the pages take as long to load as all other commands together.
+    const { runServer } = await import('../startup/run-server.ts');
     const isJson = options.json === true;
     const exitCode = await runServer(shell.environment, {
       log: isJson ? shell.errors : shell.output,

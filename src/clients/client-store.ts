@@ -67,6 +67,7 @@ function createCache({ prisma, changes }: Dependencies): Cache {
   const cache = new LRUCache<string, Remembered>({
     max: maxRemembered,
     ttl: memoryMs(changes),
+    ignoreFetchAbort: true, // a look-up that a change overtakes still answers who asked; it is not remembered
     // One look-up for all requests that ask at once; "absent" is remembered too, so that guessing costs little.
     async fetchMethod(id, _stale, { options }) {
       options.ttl = memoryMs(changes);

@@ -6,7 +6,13 @@ import type { Setting } from './setting.ts';
 
 /** A configuration, or every problem that stands in its way with its remedy. */
 export type Loaded =
-  { ok: true; configuration: Configuration } | { ok: false; problems: readonly string[] };
+  | { ok: true; configuration: Configuration }
+  | {
+      ok: false;
+      problems: readonly string[];
+      /** What could be read, with defaults for the rest: for finding further problems, never for running. */
+      readable: Configuration;
+    };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,10 +29,15 @@ export function loadConfiguration(environment: Environment): Loaded {
   for (const [name, setting] of byName) {
     const result = readSetting(setting, withNodeEnvironment(environment));
     if (result.ok) values[name] = result.value;
-    else problems.push(result.problem);
+    else {
+      problems.push(result.problem);
+      values[name] = setting.type.parse(setting.fallback);
+    }
   }
-  if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, configuration: Object.freeze(values) as Configuration };
+  const configuration = Object.freeze(values) as Configuration;
+  return problems.length > 0
+    ? { ok: false, problems, readable: configuration }
+    : { ok: true, configuration };
 }
 
 type Read = { ok: true; value: unknown } | { ok: false; problem: string };

@@ -6,15 +6,13 @@ import type { PrismaClient } from '../database/generated/client.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
 import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
-import { isOwnRetry, recallAnswer, storesRefreshToken } from './refresh-retries.ts';
+import { isOwnRetry, noteReuse, storesRefreshToken } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
 export interface ArtifactStoreDependencies {
   prisma: Pick<PrismaClient, 'artifact' | '$executeRaw'>;
   encryption: Encryption;
   clock: Clock;
-  /** How long a rotated refresh token's answer is given again, in seconds. */
-  retrySeconds: number;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
   onReplay: (kind: string) => void;
 }
@@ -28,6 +26,7 @@ export interface ArtifactStore {
   destroyGrant(grantId: string): Promise<void>;
   /** Remembers what a rotated refresh token was answered with; `answer` is sealed already. */
   rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
+  findAnswer(refreshToken: string): Promise<Bytes | undefined>;
 }
 
 /** Kinds that are written once: a plain insert is cheaper and can't overwrite. */
@@ -61,6 +60,12 @@ export function createArtifactStore(dependencies: ArtifactStoreDependencies): Ar
     async rememberAnswer(refreshToken, answer) {
       const where = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken) };
       await prisma.artifact.updateMany({ where, data: { answer } });
+    },
+
+    async findAnswer(refreshToken) {
+      const id = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken) };
+      const row = await prisma.artifact.findUnique({ where: { kind_idDigest: id } });
+      return row?.answer ?? undefined;
     },
   };
 }
@@ -124,7 +129,7 @@ function createAdapter(
       if (row === null) return undefined;
       const payload = codec.decode(id, row);
       return kind === 'RefreshToken'
-        ? recallAnswer(payload, row, { ...dependencies, ctx: Provider.ctx })
+        ? noteReuse(payload, row, { clock, ctx: Provider.ctx })
         : payload;
     },
 

@@ -13,7 +13,8 @@ interface Dependencies {
   currentRequest: () => RequestContext | undefined;
 }
 
-type Refusal = errors.OIDCProviderError | Error;
+type OidcError = errors.OIDCProviderError;
+type Refusal = OidcError | Error;
 
 /** Events of oidc-provider that tell of a refusal, and what the audit trail calls them. */
 const refusals = {
@@ -169,9 +170,17 @@ function isClientAuthentication(error: Refusal): boolean {
   return codeOf(error) === 'invalid_client';
 }
 
-/** The whole reason, which never goes out: description, detail, cause and what the certificate check noted. */
+/** The whole reason, which never goes out: of the error, of what caused it, and what the certificate check noted. */
 function reasonOf(error: Refusal, request: RequestContext | undefined): string {
-  const parts = 'error' in error ? [error.error_description, error.error_detail] : [error.message];
-  const cause = error.cause instanceof Error ? error.cause.message : undefined;
-  return [...parts, cause, request?.reason].filter(Boolean).join('; ');
+  return [...new Set([...wordsOf(error), request?.reason])].filter(Boolean).join('; ');
+}
+
+/** oidc-provider keeps a failed request to a client's server three causes down. */
+const maxCauses = 5;
+
+function wordsOf(error: unknown, depth = 0): (string | undefined)[] {
+  if (!(error instanceof Error) || depth > maxCauses) return [];
+  const { error_description: description, error_detail: detail } = error as Partial<OidcError>;
+  const own = description === undefined ? [error.message] : [description, detail];
+  return [...own, ...wordsOf(error.cause, depth + 1)];
 }

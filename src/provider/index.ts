@@ -35,6 +35,7 @@ import type {
 } from './ports.ts';
 import { protocolShare } from './protocol.ts';
 import { answerRetries } from './refresh-retries.ts';
+import type { RetryPolicy } from './refresh-retries.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
 import { signingKeyShare } from './signing-key.ts';
@@ -43,16 +44,16 @@ import { tokenShare } from './tokens.ts';
 import { markStructuredTokens } from './unstructured.ts';
 
 /** Everything that the OpenID engine stands on. */
-export interface ProviderDependencies {
+export interface ProviderDependencies extends RetryPolicy {
   issuer: string;
   mtlsOrigin: string;
   cookieKeys: readonly string[];
   pairwiseSalt: Buffer;
   defaultResource: string | undefined;
-  retrySeconds: number;
-  retryUnproven: boolean;
   lifetimes: Lifetimes;
   artifacts: ArtifactStore;
+  /** Told when a single-use artifact is presented again. */
+  onReplay: (kind: string) => void;
   singleUse: SingleUseStore;
   clients: Clients;
   resourceServers: ResourceServers;
@@ -86,7 +87,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       discoveryShare(deps.mtlsOrigin),
       interactionShare(),
       introspectionShare(deps),
-      lifetimeShare(deps.lifetimes, deps.clock),
+      lifetimeShare(deps.lifetimes, deps.clock, deps),
       outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
       resourceShare(deps),

@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.ts';
 import { epochSeconds } from '../clock.ts';
 import type { Lifetimes, Share } from './ports.ts';
-import { isRetry, storesRefreshToken } from './refresh-retries.ts';
+import { mayRotate, storesRefreshToken } from './refresh-retries.ts';
+import type { RetryPolicy } from './refresh-retries.ts';
 
 /** How long everything lives, in seconds. */
-export function lifetimeShare(lifetimes: Lifetimes, clock: Clock): Share {
+export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retryPolicy: RetryPolicy): Share {
   return {
     ttl: {
       AuthorizationCode: lifetimes.authorizationCode,
@@ -29,6 +30,7 @@ export function lifetimeShare(lifetimes: Lifetimes, clock: Clock): Share {
     expiresWithSession: () => false,
     issueRefreshToken: (ctx) => storesRefreshToken(ctx, 'AuthorizationCode'),
     // RFC 9700 §4.14: rotate for clients that prove nothing; FAPI 2 §5.3.2.1: not for those that do.
-    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none' && !isRetry(ctx),
+    rotateRefreshToken: (ctx) =>
+      mayRotate(ctx, retryPolicy) && ctx.oidc.client?.clientAuthMethod === 'none',
   };
 }

@@ -1,7 +1,10 @@
 import { hkdfSync } from 'node:crypto';
 import type Koa from 'koa';
+import { setTimeout as wait } from 'node:timers/promises';
+import { errors } from 'oidc-provider';
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider';
 import type { Clock } from '../clock.ts';
+import { Problem } from '../problem.ts';
 import { createEncryption } from '../security/encryption.ts';
 import type { Bytes } from './artifact-codec.ts';
 
@@ -10,14 +13,14 @@ import type { Bytes } from './artifact-codec.ts';
  * proves to be the same sender within seconds gets the same answer; anybody else has replayed a token, and the family
  * ends.
  */
-interface Retry {
-  /** What the first request was answered with, sealed under the presented token. */
-  answer: Bytes;
+interface Reuse {
+  grantId: string | undefined;
+  /** How long ago the token was used first. */
+  ageMs: number;
 }
 
 /** Requests that presented a used refresh token, by their Koa context. */
-const retries = new WeakMap<object, Retry>();
-const replays = new WeakMap<object, { grantId: string | undefined }>();
+const reuses = new WeakMap<object, Reuse>();
 
 /**
  * Whether using up an artifact of this kind is followed by storing a refresh token: a rotated one's successor, or the
@@ -44,64 +47,100 @@ export function isOwnRetry(ctx: KoaContextWithOIDC | undefined, kind: string): b
 }
 
 /**
- * Hides from oidc-provider that a refresh token was used where its answer may be given again: then it checks the sender
- * as for any refresh, and ends the family for everybody else.
+ * Hides from oidc-provider that a refresh token was used: then it checks the sender as for any refresh, and what a reuse
+ * means is decided here, in {@link mayRotate} and {@link answerRetries}.
  */
-export function recallAnswer(
+export function noteReuse(
   payload: AdapterPayload,
-  row: { consumedAt: Date | null; answer: Bytes | null },
-  { ctx, clock, retrySeconds }: { ctx: object | undefined; clock: Clock; retrySeconds: number },
+  row: { consumedAt: Date | null },
+  { ctx, clock }: { ctx: object | undefined; clock: Clock },
 ): AdapterPayload {
   if (row.consumedAt === null || ctx === undefined) return payload;
-  replays.set(ctx, { grantId: payload.grantId });
-  const age = clock.now().getTime() - row.consumedAt.getTime();
-  if (row.answer === null || age > retrySeconds * 1000) return payload;
-  retries.set(ctx, { answer: row.answer });
+  const ageMs = clock.now().getTime() - row.consumedAt.getTime();
+  reuses.set(ctx, { grantId: payload.grantId, ageMs });
   return { ...payload, consumed: undefined };
 }
 
-/** Whether this request's refresh token is to be rotated: not when it is a retry, whose answer is there already. */
-export function isRetry(ctx: object): boolean {
-  return retries.has(ctx);
-}
-
-/** Where answers are kept and families end; the artifact store fits. */
-interface Families {
-  rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
-  destroyGrant(grantId: string): Promise<void>;
-}
-
-interface Dependencies {
-  artifacts: Families;
+/** Which reuses get their answer again. */
+export interface RetryPolicy {
+  /** 0 means none. */
   retrySeconds: number;
   /** Whether public clients that prove nothing get their answer again as well. */
   retryUnproven: boolean;
 }
 
+/**
+ * Asked once everything about the sender has been checked: whether the presented refresh token may be rotated now.
+ * False for a retry, whose answer is there already; any other reuse is refused.
+ */
+export function mayRotate(ctx: KoaContextWithOIDC, policy: RetryPolicy): boolean {
+  const reuse = reuses.get(ctx);
+  if (reuse === undefined) return true;
+  if (reuse.ageMs < policy.retrySeconds * 1000 && isEntitled(ctx, policy)) return false;
+  throw new errors.InvalidGrant('refresh token already used');
+}
+
+function isEntitled(ctx: KoaContextWithOIDC, { retryUnproven }: RetryPolicy): boolean {
+  return retryUnproven || isProvenSender(ctx);
+}
+
+/** Where answers are kept and families end; the artifact store fits. */
+interface Families {
+  rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
+  findAnswer(refreshToken: string): Promise<Bytes | undefined>;
+  destroyGrant(grantId: string): Promise<void>;
+}
+
+interface Dependencies extends RetryPolicy {
+  artifacts: Families;
+  /** Told of a reuse that was no retry; the family has ended by then. */
+  onReplay: (kind: string) => void;
+}
+
 /** Remembers the answers to rotations, gives them again, and ends the family after any other reuse. */
 export function answerRetries(dependencies: Dependencies): Koa.Middleware {
-  const { artifacts, retrySeconds, retryUnproven } = dependencies;
+  const { artifacts, retrySeconds } = dependencies;
+
+  async function afterReuse(ctx: Koa.Context, { grantId }: Reuse, presented: string) {
+    if (ctx.status === 200) {
+      await repeatAnswer(ctx, presented, artifacts);
+    } else if (grantId !== undefined) {
+      // Refused, whatever the reason: the token was in wrong hands or is now.
+      await artifacts.destroyGrant(grantId);
+      dependencies.onReplay('RefreshToken');
+    }
+  }
 
   return async function answerRetry(ctx, next) {
     await next();
     const reached = ctx as unknown as KoaContextWithOIDC;
     const presented = presentedToken(reached);
     if (presented === undefined) return;
-    const isAnswered = ctx.status === 200;
-    const retry = retries.get(ctx);
-    if (!isAnswered) await endFamily(ctx, artifacts);
-    else if (retry !== undefined) ctx.body = JSON.parse(open(retry.answer, presented)) as object;
-    else if (retrySeconds > 0 && (retryUnproven || isProvenSender(reached))) {
-      if (reached.oidc.entities.RotatedRefreshToken === undefined) return;
-      await artifacts.rememberAnswer(presented, seal(JSON.stringify(ctx.body), presented));
+    const reuse = reuses.get(ctx);
+    if (reuse !== undefined) {
+      await afterReuse(ctx, reuse, presented);
+      return;
     }
+    const isRotated = reached.oidc.entities.RotatedRefreshToken !== undefined;
+    if (ctx.status !== 200 || !isRotated || retrySeconds === 0) return;
+    if (!isEntitled(reached, dependencies)) return;
+    await artifacts.rememberAnswer(presented, seal(JSON.stringify(ctx.body), presented));
   };
 }
 
-/** A used token that was refused, whatever the reason, was in wrong hands or is now. */
-async function endFamily(ctx: object, artifacts: Families): Promise<void> {
-  const grantId = replays.get(ctx)?.grantId;
-  if (grantId !== undefined) await artifacts.destroyGrant(grantId);
+/** The first request may still be on its way to its answer: a second is longer than any takes. */
+const patience = { attempts: 20, pauseMs: 50 };
+
+async function repeatAnswer(ctx: Koa.Context, presented: string, artifacts: Families) {
+  for (let attempt = 0; attempt < patience.attempts; attempt += 1) {
+    const answer = await artifacts.findAnswer(presented);
+    if (answer !== undefined) {
+      ctx.body = JSON.parse(open(answer, presented)) as object;
+      return;
+    }
+    await wait(patience.pauseMs);
+  }
+  throw new Problem('temporarily_unavailable', { detail: 'the first refresh got no answer' });
 }
 
 function presentedToken(ctx: KoaContextWithOIDC): string | undefined {

@@ -31,6 +31,7 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
   const cache = new LRUCache<'all', ResourceServer[]>({
     max: 1,
     ttl: memoryMs(changes),
+    ignoreFetchAbort: true, // a look-up that a change overtakes still answers who asked; it is not remembered
     fetchMethod(_key, _stale, { options }) {
       options.ttl = memoryMs(changes);
       return readAll(prisma);
@@ -39,7 +40,6 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
   changes.subscribe('resource-servers', () => {
     cache.clear();
   });
-  // A look-up that a change overtakes is dropped by the cache: then the database is asked again.
   const all = async () => (await cache.fetch('all')) ?? (await readAll(prisma));
 
   async function write(resourceServer: ResourceServer, work: () => Promise<unknown>) {

@@ -48,8 +48,8 @@ export function appSettings(configuration: Configuration, material: Material): A
       allowedHosts: configuration.outboundAllow,
       truststorePem: configuration.outboundTruststore,
       timeoutMs: configuration.outboundTimeoutMs,
-      // No document that clients publish comes near it.
-      maxBodyBytes: 1_048_576,
+      // 100 keys with their certificate chains stay below it.
+      maxBodyBytes: 262_144,
     },
     viewsDirectory,
     // On localhost it would follow the developer into every other project.

@@ -17,10 +17,21 @@ export async function configurationProblems(
   clock: Clock,
 ): Promise<readonly string[]> {
   const loaded = loadConfiguration(environment);
-  if (!loaded.ok) return loaded.problems;
-  const { configuration } = loaded;
+  const unreadable = loaded.ok ? [] : loaded.problems;
+  const configuration = loaded.ok ? loaded.configuration : loaded.readable;
   const found = await Promise.all(checks.map((check) => problemsOf(check, configuration, clock)));
-  return [...new Set(found.flat())];
+  const told = new Set(unreadable.map(variableOf));
+  // A setting that can't be read is not missing as well.
+  const further = found.flat().filter((problem) => !told.has(variableOf(problem)));
+  return [...new Set([...unreadable, ...further])];
+}
+
+/** Problems begin with the variable that they are about. */
+function variableOf(problem: string): string {
+  return problem
+    .split(' ', 1)
+    .join('')
+    .replace(/_FILE$/, '');
 }
 
 async function problemsOf(
@@ -52,21 +63,28 @@ const serverCertificate: Check = ({ tlsCertificate, tlsPrivateKey }) => {
   );
   const privateKey = read('COUNTERSIGN_TLS_PRIVATE_KEY', () => createPrivateKey(tlsPrivateKey));
   if (certificate.checkPrivateKey(privateKey)) return;
-  const detail = 'COUNTERSIGN_TLS_PRIVATE_KEY does not belong to COUNTERSIGN_TLS_CERTIFICATE';
-  throw new Problem('certificate_invalid', { detail });
+  throw new Refusal([
+    'COUNTERSIGN_TLS_PRIVATE_KEY does not belong to COUNTERSIGN_TLS_CERTIFICATE: give the key of that certificate',
+  ]);
 };
 
 /** OpenSSL's reasons say nothing of the text, so no key gets out by them. */
 function read<T>(variable: string, parse: () => T): T {
   try {
     return parse();
-  } catch (cause) {
-    throw new Problem('certificate_invalid', { detail: `${variable} can't be read as PEM`, cause });
+  } catch {
+    throw new Refusal([`${variable} can't be read: give it as PEM`]);
   }
 }
 
 const truststore: Check = ({ clientTruststore }, clock) => {
-  if (clientTruststore !== undefined) readTruststore(clientTruststore, clock);
+  if (clientTruststore === undefined) return;
+  try {
+    readTruststore(clientTruststore, clock);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    throw new Refusal([`COUNTERSIGN_CLIENT_TRUSTSTORE: ${error.detail ?? error.message}`]);
+  }
 };
 
 const staticFile: Check = async ({ configurationFile, accessTokenTtlSeconds }) => {

@@ -53,7 +53,7 @@ async function productionMaterial(configuration: Configuration, clock: Clock): P
   const { keys, problems } = await readKeyRing(configuration, clock);
   const refused = productionProblems(configuration, {
     keyRing: [...problems, ...keyRingProblems(keys)],
-    isDevelopmentCertificate,
+    isDevelopmentCertificate: isOfDevelopment,
     isDevelopmentSecret: (value) => isDevelopmentSecret(files, value),
   });
   if (refused.length > 0) throw new Refusal(refused);
@@ -67,6 +67,16 @@ async function productionMaterial(configuration: Configuration, clock: Clock): P
     tlsPrivateKey: demanded(configuration.tlsPrivateKey),
     clientTruststore: demanded(configuration.clientTruststore),
   };
+}
+
+/** What can't be read at all is told by `configurationProblems`. */
+function isOfDevelopment(pem: string): boolean {
+  try {
+    return isDevelopmentCertificate(pem);
+  } catch (error) {
+    if (error instanceof Problem) return false;
+    throw error;
+  }
 }
 
 async function createdMaterial(configuration: Configuration, clock: Clock): Promise<Material> {

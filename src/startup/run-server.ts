@@ -1,9 +1,11 @@
+import { systemClock } from '../clock.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { Environment } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { createLogger } from '../observability/logger.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
+import { configurationProblems } from './configuration-problems.ts';
 import { Refusal } from './material.ts';
 import { serveConfigured } from './serve.ts';
 
@@ -38,7 +40,8 @@ export async function runServer(environment: Environment, output: ServerOutput):
 
 async function serveUntilSignalled(environment: Environment, output: ServerOutput): Promise<void> {
   const loaded = loadConfiguration(environment);
-  if (!loaded.ok) throw new Refusal(loaded.problems);
+  const problems = await configurationProblems(environment, systemClock);
+  if (!loaded.ok || problems.length > 0) throw new Refusal(problems);
   const { configuration } = loaded;
   const logger = loggerFor(configuration, output.log);
   process.on('unhandledRejection', (error) => {

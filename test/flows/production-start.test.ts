@@ -177,14 +177,14 @@ describe('A start in production is refused for one fault alone:', () => {
   });
 
   it('a certificate that is none, or does not fit its key', async () => {
-    await one({ COUNTERSIGN_TLS_CERTIFICATE: 'nonsense' }, /TLS_CERTIFICATE .*certificate/);
-    await one({ COUNTERSIGN_CLIENT_TRUSTSTORE: 'nonsense' }, /CLIENT_TRUSTSTORE .*certificate/);
+    await one({ COUNTERSIGN_TLS_CERTIFICATE: 'nonsense' }, /TLS_CERTIFICATE can't be read/);
+    await one({ COUNTERSIGN_CLIENT_TRUSTSTORE: 'nonsense' }, /CLIENT_TRUSTSTORE: .*no certificate/);
     const other = await serverCertificate(certificates.authority);
     await one(
       { COUNTERSIGN_TLS_PRIVATE_KEY: other.privateKeyPem },
-      /TLS_PRIVATE_KEY .*certificate/,
+      /TLS_PRIVATE_KEY does not belong/,
     );
-    await one({ COUNTERSIGN_TLS_PRIVATE_KEY: 'nonsense' }, /TLS_PRIVATE_KEY .*key/);
+    await one({ COUNTERSIGN_TLS_PRIVATE_KEY: 'nonsense' }, /TLS_PRIVATE_KEY can't be read/);
   });
 
   it('no signing key, or one that others may read', async () => {

@@ -1,0 +1,91 @@
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
+import { commandLine } from '../support/command-line.ts';
+import type { CommandLine } from '../support/command-line.ts';
+
+let folder: CommandLine;
+
+beforeAll(async () => {
+  folder = await commandLine();
+});
+afterAll(() => folder.remove());
+
+async function check(environment: Record<string, string>) {
+  const cli = await commandLine(environment);
+  const result = await cli.run(['configuration', 'check', '--json']);
+  await cli.remove();
+  return { ...result, problems: result.json()['problems'] as string[] };
+}
+
+describe('countersign configuration check', () => {
+  it('finds nothing wrong with development', async () => {
+    expect(await check({})).toMatchObject({ exitCode: 0, problems: [], errors: '' });
+  });
+
+  it('names every setting that is wrong, at once', async () => {
+    const wrong = { COUNTERSIGN_PORT: 'x', COUNTERSIGN_ISSUER: 'nowhere', COUNTERSIGN_PROT: '1' };
+    const { exitCode, problems, errors } = await check(wrong);
+    expect(exitCode).toBe(78);
+    for (const variable of Object.keys(wrong)) {
+      expect(problems.filter((line) => line.startsWith(`${variable} `))).toHaveLength(1);
+      expect(errors).toContain(variable);
+    }
+  });
+
+  it('names everything that production refuses, at once', async () => {
+    const { exitCode, problems } = await check({ COUNTERSIGN_ENV: 'production' });
+    expect(exitCode).toBe(78);
+    const told = problems.join('\n');
+    for (const name of ['ISSUER', 'COOKIE_KEYS', 'DIGEST_KEY', 'TLS_CERTIFICATE', 'TRUSTSTORE']) {
+      expect(told).toContain(`COUNTERSIGN_${name}`);
+    }
+    expect(told).toContain('DATABASE_URL is not set');
+    expect(told).toContain('there is no active RS256 signing key');
+  });
+
+  it('looks into the certificates and the static file', async () => {
+    const { authority, server } = await createTestCertificates();
+    const other = await clientCertificate(authority, { subject: 'CN=other' });
+    const file = path.join(folder.environment['HOME'] ?? '', 'static.json');
+    const metadata = { client_id: 'x', redirect_uris: ['https://x.example.com/'] };
+    await writeFile(file, JSON.stringify({ clients: [{ metadata }] }));
+    const { exitCode, problems, output } = await check({
+      COUNTERSIGN_TLS_CERTIFICATE: server.certificatePem,
+      COUNTERSIGN_TLS_PRIVATE_KEY: other.privateKeyPem,
+      COUNTERSIGN_CLIENT_TRUSTSTORE: server.certificatePem,
+      COUNTERSIGN_CONFIGURATION: file,
+    });
+    expect(exitCode).toBe(78);
+    expect(problems).toHaveLength(3);
+    expect(problems.join('\n')).toMatch(/does not belong to COUNTERSIGN_TLS_CERTIFICATE/);
+    expect(problems.join('\n')).toMatch(/is not a certificate authority/);
+    expect(problems.join('\n')).toMatch(/x authenticates by a secret/);
+    expect(output).not.toContain('PRIVATE KEY-');
+  });
+});
+
+describe('Every other command', () => {
+  it('ends with 78, and one list of problems, where the configuration is wrong', async () => {
+    const cli = await commandLine({ COUNTERSIGN_ENV: 'production' });
+    for (const words of [['clients', 'list'], ['keys', 'generate'], ['migrate'], ['serve']]) {
+      const { exitCode, output, errors } = await cli.run(words);
+      expect([words, exitCode, output]).toEqual([words, 78, '']);
+      expect(errors).toContain('DATABASE_URL is not set');
+    }
+    await cli.remove();
+  });
+});
+
+describe('countersign configuration table', () => {
+  it('prints every setting, and no value of this environment', async () => {
+    const cli = await commandLine({ COUNTERSIGN_BRAND_NAME: 'Not this one' });
+    const { output } = await cli.run(['configuration', 'table']);
+    expect(output).toContain('| `COUNTERSIGN_BRAND_NAME` | `Countersign Bank` |');
+    const { json } = await cli.run(['configuration', 'table', '--json']);
+    const settings = json()['settings'] as Record<string, unknown>[];
+    expect(settings[0]).toMatchObject({ variable: 'COUNTERSIGN_ENV', default: 'development' });
+    await cli.remove();
+  });
+});
