@@ -120,9 +120,12 @@ function createStorage(settings: AppSettings, deps: AppDependencies) {
   const encryption = createEncryption(settings.encryptionKeys);
   const audit = createAuditTrail({ store: createAuditStore(prisma), ...deps, ...auditLimits });
 
-  function onReplay(kind: string): void {
-    const actor = { type: 'client' } as const;
-    audit.record({ type: 'replay.detected', outcome: 'refused', actor, detail: { kind } });
+  function onReplay(kind: string, clientId: string | undefined): void {
+    const parties =
+      clientId === undefined
+        ? { actor: { type: 'client' } as const }
+        : { actor: { type: 'client', id: clientId } as const, clientId };
+    audit.record({ type: 'replay.detected', outcome: 'refused', ...parties, detail: { kind } });
   }
 
   return {

@@ -96,6 +96,10 @@ export async function launchBrowser(flags: readonly string[] = []): Promise<Brow
   return chromium.launch({
     executablePath: path.join(directory, 'chromium'),
     args: ['--no-sandbox', '--no-zygote', '--disable-gpu', '--font-render-hinting=none', ...flags],
+    // Its own handlers would end the process before the caller has cleaned up. Chromium ends with its pipe anyway.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: directory,

@@ -2,35 +2,26 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import { createNarrator, NotAsTold } from './narrator.ts';
 import { tellStory } from './story.ts';
 
-/** How a shell names the end by SIGINT. */
-const interruptedExit = 130;
-
 // eslint-disable-next-line no-restricted-syntax -- this is a process, like src/main.ts, and reads the same settings
 const environment = process.env;
 const write = (text: string) => process.stdout.write(text);
 const narrator = createNarrator(write, process.stdout.isTTY && !environment['NO_COLOR']);
 
-async function main(): Promise<number> {
+/** Gives back the signal that interrupted the story, if one did. */
+async function main(): Promise<NodeJS.Signals | undefined> {
   const loaded = loadConfiguration(environment);
   if (!loaded.ok) throw new NotAsTold(loaded.problems.join('\n'));
-  await using cleanup = new AsyncDisposableStack();
   const { configuration } = loaded;
-  const outcome = await Promise.race([
-    tellStory(narrator, { configuration, environment, cleanup }).then(() => 'told' as const),
+  await using cleanup = new AsyncDisposableStack();
+  return Promise.race([
+    tellStory(narrator, { configuration, environment, cleanup }).then(() => undefined),
     interrupted(),
   ]);
-  if (outcome === 'interrupted') return interruptedExit;
-  write(`\nAll ${String(narrator.told())} steps were as told.\n`);
-  return 0;
 }
 
-function interrupted(): Promise<'interrupted'> {
+function interrupted(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        resolve('interrupted');
-      });
-    }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
 }
 
@@ -42,7 +33,14 @@ function explain(error: unknown): string {
 }
 
 try {
-  process.exitCode = await main();
+  const signal = await main();
+  if (signal === undefined) {
+    write(`\nAll ${String(narrator.told())} steps were as told.\n`);
+  } else {
+    // The step that was under way may still hold something open: end as if nobody had listened.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  }
 } catch (error) {
   process.stderr.write(
     `\nThe story is not as told after ${String(narrator.told())} steps: ${explain(error)}\n`,

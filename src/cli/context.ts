@@ -34,7 +34,7 @@ export interface Context {
   clock: Clock;
   auditStore: AuditStore;
   /** Writes the act down; only then is it reported as done. Problem('audit_failed'). */
-  record(act: Act): Promise<void>;
+  record: (act: Act) => Promise<void>;
 }
 
 /** What commands about stored data have besides. */

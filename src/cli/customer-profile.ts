@@ -43,7 +43,7 @@ const profileSchema = z.strictObject({
   birthdate: z.iso.date().optional(),
   locale: z
     .string()
-    .regex(/^[A-Za-z]{2,3}(?:-[A-Za-z\d]{2,8})*$/, 'must be a language tag such as en-GB')
+    .regex(/^[A-Z]{2,3}(?:-[A-Z\d]{2,8})*$/i, 'must be a language tag such as en-GB')
     .optional(),
   email: z.email().max(254).optional(),
   email_verified: z.boolean().optional(),

@@ -146,7 +146,9 @@ function addDelete(group: Command, shell: Shell): void {
 async function changesOf(options: ChangeOptions, shell: Shell): Promise<Record<string, unknown>> {
   const { definition, name, scope, format, ttl, algorithm, introspectionClient } = options;
   const file = definition === undefined ? {} : await readJsonInput(shell, definition);
-  const inEnglish = Object.entries(scope ?? {}).map(([key, sentence]) => [key, { en: sentence }]);
+  const inEnglish = Object.entries(scope ?? {}).map(
+    ([key, sentence]) => [key, { en: sentence }] as const,
+  );
   const named = {
     name,
     scopes:

@@ -18,6 +18,7 @@ interface Pending {
   redirectUri: string;
   customerId: string | undefined;
   uiLocales: string | undefined;
+  resumeUrl: string | undefined;
   switchUrl: string;
 }
 
@@ -63,6 +64,12 @@ export function createConsentPages(dependencies: Dependencies): ConsentPages {
     ctx.state['route'] = 'consent';
     rejectCrossSite(ctx, issuer);
     const pending = await interactions.pending(ctx);
+    // A second click made the browser drop the first answer's redirect: that answer stands.
+    if (pending.resumeUrl !== undefined) {
+      ctx.status = 303;
+      ctx.redirect(pending.resumeUrl);
+      return;
+    }
     if (pending.prompt !== 'consent') throw new Problem('interaction_used');
     const form = await readForm(ctx, { maxBytes: 8 * 1024, maxFields: 10 });
     csrf.verify(pending.uid, form['csrf']);

@@ -17,6 +17,7 @@ interface Pending {
   redirectUri: string;
   loginHint: string | undefined;
   uiLocales: string | undefined;
+  resumeUrl: string | undefined;
 }
 
 /** The authorization request that brought the customer; the provider's interactions fit. */
@@ -52,6 +53,12 @@ export function createLoginPages(dependencies: Dependencies): LoginPages {
     ctx.state['route'] = 'login';
     rejectCrossSite(ctx, issuer);
     const pending = await interactions.pending(ctx);
+    // A second click made the browser drop the first answer's redirect: that answer stands.
+    if (pending.resumeUrl !== undefined) {
+      ctx.status = 303;
+      ctx.redirect(pending.resumeUrl);
+      return;
+    }
     if (pending.prompt !== 'login') throw new Problem('interaction_used');
     const form = await readForm(ctx, formLimits);
     csrf.verify(pending.uid, form['csrf']);

@@ -52,9 +52,16 @@ export interface LogoutData {
   clientName?: string | undefined;
 }
 
+/** Sent by script at once, and by the button without. */
+export interface CarryOnData {
+  /** Absolute: ours, or the client's redirect URI. */
+  action: string;
+  fields: { name: string; value: string }[];
+}
+
 export interface LoggedOutData {
   clientName?: string | undefined;
-  /** The customer chose to stay signed in: oidc-provider shows the same page for both answers. */
+  /** The customer chose to stay signed in. */
   stillSignedIn?: boolean | undefined;
 }
 
@@ -81,6 +88,7 @@ export interface PageData {
   consent: ConsentData;
   logout: LogoutData;
   'logged-out': LoggedOutData;
+  'carry-on': CarryOnData;
   error: ErrorData;
   'development-callback': DevelopmentCallbackData;
 }

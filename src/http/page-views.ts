@@ -1,7 +1,15 @@
 import { situationOf } from './error-texts.ts';
+import type { ErrorSituation } from './error-texts.ts';
 import type { Locale, TextKey, TextValues } from './locale.ts';
-import type { ConsentData, ErrorData, LoginData, PageData, PageName } from './page-data.ts';
-import { formTarget, isOwnPath, linkable } from './safe-url.ts';
+import type {
+  CarryOnData,
+  ConsentData,
+  ErrorData,
+  LoginData,
+  PageData,
+  PageName,
+} from './page-data.ts';
+import { formTarget, isOwnPath, linkable, outwardTarget } from './safe-url.ts';
 
 /** What every view builder may use. */
 export interface ViewScope {
@@ -86,16 +94,26 @@ function consentView(data: ConsentData, scope: ViewScope): PageView {
   };
 }
 
+/** Where an earlier answer may have changed something, the page says only that this visit has not. */
+const changedKeys: Partial<Record<ErrorSituation, TextKey>> = {
+  ended: 'error.ended.changed',
+  used: 'error.used.changed',
+};
+
 function errorView(data: ErrorData, { text }: ViewScope): PageView {
   const situation = situationOf(data.code);
   return {
     title: text(`error.${situation}.title`),
     happened: text(`error.${situation}.happened`),
-    changed: text(situation === 'used' ? 'error.used.changed' : 'error.changed'),
+    changed: text(changedKeys[situation] ?? 'error.changed'),
     now: text(`error.${situation}.now`),
     reference: data.reference,
     backUrl: linkable(data.backUrl),
   };
+}
+
+function carryOnView({ action, fields }: CarryOnData, { text }: ViewScope): PageView {
+  return { title: text('carryOn.title'), action: outwardTarget(action), fields };
 }
 
 /** One builder per page: from the page's data to what its template prints. */
@@ -114,6 +132,7 @@ export const pageViews: {
     client: clientName,
     stillSignedIn,
   }),
+  'carry-on': carryOnView,
   error: errorView,
   'development-callback': ({ code, error, command }, { text }) => ({
     title: text(code === undefined ? 'development.failed.title' : 'development.title'),

@@ -27,3 +27,12 @@ export function formTarget(value: string): string {
   }
   return value;
 }
+
+/** The target of a form that leaves for a client's redirect URI; a script address is a mistake of the caller. */
+export function outwardTarget(value: string): string {
+  const target = linkable(value);
+  if (target === undefined) {
+    throw new Problem('server_error', { detail: 'a form must not be sent to such an address' });
+  }
+  return target;
+}

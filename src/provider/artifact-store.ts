@@ -7,6 +7,7 @@ import type { Encryption } from '../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
 import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
 import { isOwnRetry, noteReuse, storesRefreshToken } from './refresh-retries.ts';
+import type { ReplayListener } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
 export interface ArtifactStoreDependencies {
@@ -14,7 +15,7 @@ export interface ArtifactStoreDependencies {
   encryption: Encryption;
   clock: Clock;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
-  onReplay: (kind: string) => void;
+  onReplay: ReplayListener;
 }
 
 /** What oidc-provider keeps, under digests of the ids and with encrypted payloads. */
@@ -192,7 +193,7 @@ function createSingleUse({ prisma, clock, onReplay }: ArtifactStoreDependencies)
       const row = await prisma.artifact.findUnique({ where, select: { grantDigest: true } });
       const grantDigest = row?.grantDigest;
       if (grantDigest) await prisma.artifact.deleteMany({ where: { grantDigest } });
-      onReplay(kind);
+      onReplay(kind, Provider.ctx?.oidc.client?.clientId);
     }
     throw new errors.InvalidGrant(`${kind} was already used`);
   }

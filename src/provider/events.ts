@@ -27,10 +27,9 @@ const refusals = {
   'end_session_confirm.error': 'logout.refused',
 } as const satisfies Record<string, AuditEventType>;
 
-/** What oidc-provider says of a code or token that comes again later; of a race the artifact store tells. */
+/** What oidc-provider says of a code that comes again later; of races and refresh tokens we tell ourselves. */
 const replays: Partial<Record<string, string>> = {
   'authorization code already consumed': 'AuthorizationCode',
-  'refresh token already used': 'RefreshToken',
 };
 
 /**

@@ -3,7 +3,7 @@ import type { Pages } from '../http/pages.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import type { ProviderPages } from './ports.ts';
 
-/** Error, logout and logged-out pages; {@link createPages} of `http/` draws them. */
+/** The pages that the engine shows by itself; {@link createPages} of `http/` draws them. */
 export interface HostedPages extends ProviderPages {
   /** The same error page as text, for errors outside the engine. */
   renderErrorPage(ctx: Koa.Context, page: { code: string; reference: string }): string;
@@ -24,6 +24,9 @@ export function createHostedPages(pages: Pages): HostedPages {
     },
     loggedOut(ctx, page) {
       pages.show(ctx, { page: 'logged-out', data: page });
+    },
+    carryOn(ctx, { formActions, ...form }) {
+      pages.show(ctx, { page: 'carry-on', data: form, formActions, status: ctx.status });
     },
     renderErrorPage(ctx, { code, reference }) {
       showError(ctx, code, reference);

@@ -12,13 +12,14 @@ import {
   clientAuthenticationShare,
   overrideClientAuthentication,
 } from './client-authentication.ts';
+import { hostAutomaticForms } from './automatic-forms.ts';
 import { clientAdapter } from './client-adapter.ts';
 import { rememberClients } from './client-instances.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
 import { recordAnswer, recordEvents } from './events.ts';
 import { passOnServerErrors } from './server-errors.ts';
 import { interactionShare } from './interactions.ts';
-import { introspectionShare, withoutSiblings } from './introspection.ts';
+import { introspectionShare } from './introspection.ts';
 import { withJwtAccessTokens } from './jwt-access-tokens.ts';
 import { lifetimeShare } from './lifetimes.ts';
 import { mergeShares } from './merge-shares.ts';
@@ -35,7 +36,7 @@ import type {
 } from './ports.ts';
 import { protocolShare } from './protocol.ts';
 import { answerRetries } from './refresh-retries.ts';
-import type { RetryPolicy } from './refresh-retries.ts';
+import type { ReplayListener, RetryPolicy } from './refresh-retries.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
 import { signingKeyShare } from './signing-key.ts';
@@ -53,7 +54,7 @@ export interface ProviderDependencies extends RetryPolicy {
   lifetimes: Lifetimes;
   artifacts: ArtifactStore;
   /** Told when a single-use artifact is presented again. */
-  onReplay: (kind: string) => void;
+  onReplay: ReplayListener;
   singleUse: SingleUseStore;
   clients: Clients;
   resourceServers: ResourceServers;
@@ -99,6 +100,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   recordEvents(provider, deps);
   provider.use(passOnServerErrors(provider));
   provider.use(cacheMetadata);
+  provider.use(hostAutomaticForms(deps.pages));
   provider.use(async function recordAnswers(ctx, next) {
     await next();
     const reached = ctx as Partial<KoaContextWithOIDC>;
@@ -134,8 +136,7 @@ function adapterFactory(
   };
   return (kind) => {
     if (kind === 'Client') return clientAdapter(deps.clients);
-    const adapter = withoutSiblings(deps.artifacts.adapterFor(kind));
-    return withJwtAccessTokens(kind, adapter, jwtDependencies);
+    return withJwtAccessTokens(kind, deps.artifacts.adapterFor(kind), jwtDependencies);
   };
 }
 

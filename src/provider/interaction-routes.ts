@@ -15,6 +15,16 @@ export function dispatchInteraction(
   router.get(`${interactionPath}/:uid`, async (ctx) => {
     ctx.state['route'] = 'interaction';
     const pending = await pages.interactions.pending(ctx);
+    if (pending.resumeUrl !== undefined) {
+      ctx.status = 303;
+      ctx.redirect(pending.resumeUrl);
+      return;
+    }
     await pages[pending.prompt].show(ctx, pending);
+  });
+  // What the address bar shows after a refused form; whoever opens it means the page.
+  router.get([`${interactionPath}/:uid/login`, `${interactionPath}/:uid/consent`], (ctx) => {
+    ctx.status = 303;
+    ctx.redirect(`${interactionPath}/${encodeURIComponent(ctx.params['uid'] ?? '')}`);
   });
 }

@@ -28,6 +28,8 @@ export interface PendingInteraction {
   uiLocales: string | undefined;
   /** The authorization request again, with a login demanded. */
   switchUrl: string;
+  /** Where an answer goes on that was given already, but whose redirect the browser has not followed. */
+  resumeUrl: string | undefined;
 }
 
 /** What the client asks the customer for. */
@@ -125,6 +127,7 @@ async function describe(
     loginHint: text(parameters['login_hint']),
     uiLocales: text(parameters['ui_locales']),
     switchUrl: againWithLogin(provider().issuer, parameters),
+    resumeUrl: interaction.result === undefined ? undefined : interaction.returnTo,
   };
 }
 

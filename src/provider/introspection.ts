@@ -1,5 +1,3 @@
-import Provider from 'oidc-provider';
-import type { Adapter } from 'oidc-provider';
 import type { Clients, ResourceServers, Share } from './ports.ts';
 
 interface Dependencies {
@@ -27,21 +25,6 @@ export function introspectionShare({ resourceServers, clients }: Dependencies): 
         enabled: true,
         allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId,
       },
-    },
-  };
-}
-
-/**
- * RFC 7009 §2.1 leaves open what else a revoked access token takes along. Here it ends alone, so that a client can give
- * up one that leaked; revoking the refresh token ends the grant. oidc-provider would end the refresh token with either.
- */
-export function withoutSiblings(adapter: Adapter): Adapter {
-  return {
-    ...adapter,
-    async revokeByGrantId(grantId) {
-      const oidc = Provider.ctx?.oidc;
-      if (oidc?.route === 'revocation' && oidc.entities.AccessToken !== undefined) return;
-      await adapter.revokeByGrantId(grantId);
     },
   };
 }

@@ -50,7 +50,13 @@ export interface ProviderPages {
   error(ctx: Koa.Context, error: { code: string; cause: unknown }): void;
   /** `form` is trusted HTML: the library's logout form with its CSRF token. */
   logout(ctx: Koa.Context, page: { form: string; clientName?: string }): void;
-  loggedOut(ctx: Koa.Context, page: { clientName?: string }): void;
+  /** `stillSignedIn`: the customer chose to stay. */
+  loggedOut(ctx: Koa.Context, page: { clientName?: string; stillSignedIn: boolean }): void;
+  /** A form that the browser sends by itself, or the customer by its button. */
+  carryOn(
+    ctx: Koa.Context,
+    form: { action: string; fields: { name: string; value: string }[]; formActions: string[] },
+  ): void;
 }
 
 /** Where security events go; the trail of `audit/` fits. */

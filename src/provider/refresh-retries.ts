@@ -61,6 +61,9 @@ export function noteReuse(
   return { ...payload, consumed: undefined };
 }
 
+/** Told of a second use, with the artifact's kind and the client that presented it. */
+export type ReplayListener = (kind: string, clientId: string | undefined) => void;
+
 /** Which reuses get their answer again. */
 export interface RetryPolicy {
   /** 0 means none. */
@@ -94,7 +97,7 @@ interface Families {
 interface Dependencies extends RetryPolicy {
   artifacts: Families;
   /** Told of a reuse that was no retry; the family has ended by then. */
-  onReplay: (kind: string) => void;
+  onReplay: ReplayListener;
 }
 
 /** Remembers the answers to rotations, gives them again, and ends the family after any other reuse. */
@@ -107,7 +110,10 @@ export function answerRetries(dependencies: Dependencies): Koa.Middleware {
     } else if (grantId !== undefined) {
       // Refused, whatever the reason: the token was in wrong hands or is now.
       await artifacts.destroyGrant(grantId);
-      dependencies.onReplay('RefreshToken');
+      dependencies.onReplay(
+        'RefreshToken',
+        (ctx as unknown as KoaContextWithOIDC).oidc.client?.clientId,
+      );
     }
   }
 

@@ -20,12 +20,23 @@ export function resourceShare(dependencies: Dependencies): Share {
         // A token request without `resource` is about the one that the customer allowed.
         useGrantedResource: () => true,
         defaultResource: (ctx, client, oneOf) =>
-          oneOf ?? resourceByDefault(dependencies, ctx, client),
+          oneOf === undefined
+            ? resourceByDefault(dependencies, ctx, client)
+            : oneOfSeveral(oneOf, dependencies),
         getResourceServerInfo: (ctx, resource, client) =>
           permittedResource(dependencies, { ctx, resource, client }),
       },
     },
   };
+}
+
+/** A token is for one resource server: of several, the default one unless the client names another. */
+function oneOfSeveral(
+  granted: string | string[],
+  { defaultResource }: Dependencies,
+): string | string[] {
+  if (defaultResource === undefined || !granted.includes(defaultResource)) return granted;
+  return defaultResource;
 }
 
 /**

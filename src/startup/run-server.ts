@@ -19,7 +19,7 @@ export interface ServerOutput {
   /** Why it does not start. */
   errors: NodeJS.WritableStream;
   /** What development tells the person at the terminal. */
-  announce(text: string): void;
+  announce: (text: string) => void;
   /** Told once, when the server answers. */
   onReady?(configuration: Configuration): void;
 }

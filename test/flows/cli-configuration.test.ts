@@ -38,7 +38,13 @@ describe('countersign configuration check', () => {
     const { exitCode, problems } = await check({ COUNTERSIGN_ENV: 'production' });
     expect(exitCode).toBe(78);
     const told = problems.join('\n');
-    for (const name of ['ISSUER', 'COOKIE_KEYS', 'DIGEST_KEY', 'TLS_CERTIFICATE', 'TRUSTSTORE']) {
+    for (const name of [
+      'ISSUER',
+      'COOKIE_KEYS',
+      'DIGEST_KEY',
+      'TLS_CERTIFICATE',
+      'CLIENT_TRUSTSTORE',
+    ]) {
       expect(told).toContain(`COUNTERSIGN_${name}`);
     }
     expect(told).toContain('DATABASE_URL is not set');

@@ -26,8 +26,8 @@ interface Key {
   stage: string;
 }
 
-async function keys(words: readonly string[], input?: string): Promise<Key[]> {
-  const result = await cli.run(['keys', ...words, '--json'], input);
+async function keys([verb = '', ...words]: readonly string[], input?: string): Promise<Key[]> {
+  const result = await cli.run(['keys', verb, '--json', ...words], input);
   expect(result).toMatchObject({ exitCode: 0, errors: '' });
   return result.json()['keys'] as Key[];
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { createCertificateAuthority } from '../../src/development/certificate-authority.ts';
@@ -263,14 +263,7 @@ describe('A complete and safe configuration', () => {
     };
     const program = startProgram({ environment });
     const operations = `http://127.0.0.1:${rest['COUNTERSIGN_OPERATIONS_PORT'] ?? ''}`;
-    await expect
-      .poll(
-        async () => (await undiciFetch(`${operations}/readyz`).catch(() => undefined))?.status,
-        {
-          timeout: 20_000,
-        },
-      )
-      .toBe(200);
+    await program.answers(`${operations}/readyz`);
     const agent = new Agent({
       connect: { ca: certificates.authority.certificatePem, servername: 'auth.bank.test' },
     });

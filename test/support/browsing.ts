@@ -45,7 +45,8 @@ export async function startBrowsing(server: AuthorizationServer): Promise<Browsi
         request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
         request.on('end', () => {
           const url = new URL(request.url ?? '', `https://${request.headers.host ?? ''}`);
-          const parameters = request.method === 'POST' ? new URLSearchParams(body) : url.searchParams;
+          const parameters =
+            request.method === 'POST' ? new URLSearchParams(body) : url.searchParams;
           if (url.pathname !== '/favicon.ico') arrivals.push({ url, parameters });
           response.setHeader('content-type', 'text/html');
           response.end('<!doctype html><title>The app</title><h1>Back at the app</h1>');

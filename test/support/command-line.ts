@@ -14,7 +14,7 @@ export interface CommandResult {
   output: string;
   errors: string;
   /** The one document of `--json`; throws when the output is anything else. */
-  json(): Record<string, unknown>;
+  json: () => Record<string, unknown>;
 }
 
 /** The real command line as child processes. */

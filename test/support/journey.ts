@@ -1,5 +1,3 @@
-import { decodeJwt } from 'jose';
-import type { JWTPayload } from 'jose';
 import * as openid from 'openid-client';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { createCustomerAgent } from './customer-agent.ts';
@@ -140,11 +138,6 @@ export function atOnce<T>(
   send: (server: AuthorizationServer) => Promise<T>,
 ): Promise<T[]> {
   return Promise.all(Array.from({ length: n }, (_, i) => send(servers[i % 2 === 0 ? 0 : 1])));
-}
-
-/** The claims of a JWT that is checked elsewhere. */
-export function claimsOf(jwt: string): JWTPayload {
-  return decodeJwt(jwt);
 }
 
 /** Runs `work` and gives the OAuth error that it was refused with. */

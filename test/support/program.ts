@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout that programs run from. */
@@ -22,6 +23,8 @@ export interface Program {
   stderr(): string;
   /** Resolves when standard output matches; rejects when the process ends before. */
   says(pattern: RegExp): Promise<void>;
+  /** Resolves when the address answers with 200; rejects when the process ends before. */
+  answers(url: string): Promise<void>;
   ended: Promise<Ending>;
   /** Sends a signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<Ending>;
@@ -63,6 +66,15 @@ export function startProgram({ environment, uid, script = main }: ProgramOptions
         const next = once(child.stdout, 'data').then(() => 'more' as const);
         if ((await Promise.race([next, ended])) === 'more' || pattern.test(stdout)) continue;
         throw new Error(`the program ended without saying ${String(pattern)}:\n${stdout}${stderr}`);
+      }
+    },
+
+    async answers(url) {
+      for (;;) {
+        const answer = await fetch(url).catch(() => undefined);
+        if (answer?.status === 200) return;
+        if ((await Promise.race([wait(50), ended])) === undefined) continue;
+        throw new Error(`the program ended before ${url} answered:\n${stdout}${stderr}`);
       }
     },
 

@@ -52,3 +52,6 @@ function sendOnce(form) {
 document.querySelectorAll('[data-reveal]').forEach(offerToReveal);
 document.querySelectorAll('[data-copy]').forEach(offerToCopy);
 document.querySelectorAll('form').forEach(sendOnce);
+document.querySelectorAll('form[data-automatic]').forEach((form) => {
+  form.requestSubmit();
+});

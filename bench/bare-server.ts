@@ -1,0 +1,173 @@
+import { X509Certificate } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
+import Provider from 'oidc-provider';
+import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider';
+import { createMutualTlsListener } from '../src/tls/listeners.ts';
+import { answerParent } from './parts/channel.ts';
+import { nativeRedirectUri, tppMetadata } from './parts/clients.ts';
+import { usage } from './parts/server-calls.ts';
+import type { LaneTokens, ServerCalls } from './parts/server-calls.ts';
+import { accountsApi, opaqueApi, readWorld } from './parts/world.ts';
+
+/** oidc-provider alone: static clients, Maps for storage, its own signer; the TLS listener is the same. */
+const [worldFile = ''] = process.argv.slice(2);
+const world = readWorld(worldFile);
+const { mtlsPort, issuer } = world.places.bare;
+const accountId = 'casey';
+const thirtyDays = 2_592_000;
+
+const listenerOptions = {
+  certificatePem: world.server.certificatePem,
+  privateKeyPem: world.server.privateKeyPem,
+  truststore: [world.authority.certificatePem],
+  logger: { debug: () => undefined },
+};
+const provider = createBareProvider();
+const handle = provider.callback();
+const server = createMutualTlsListener(listenerOptions, (request, response) => {
+  void handle(request, response);
+});
+const listening = new Promise<void>((resolve) => server.listen(mtlsPort, '127.0.0.1', resolve));
+
+answerParent<ServerCalls>({
+  ready: () => listening,
+  usage,
+  mintedTokens: () => Promise.all(world.lanes.map((_, lane) => mintTokens(lane))),
+  startTrace: () => undefined,
+  stopTrace: () => [],
+});
+
+function createBareProvider(): Provider {
+  const certificates = new WeakMap<TLSSocket, X509Certificate>();
+  return new Provider(issuer, {
+    adapter: mapAdapter,
+    clients: staticClients(),
+    jwks: { keys: [world.signingKey] },
+    cookies: { keys: [world.keys.cookie] },
+    findAccount: (_ctx, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, name: 'Casey Miller', email: 'casey@example.com' }),
+    }),
+    claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
+    clientAuthMethods: ['none', 'client_secret_basic', 'tls_client_auth'],
+    responseTypes: ['code'],
+    issueRefreshToken: () => Promise.resolve(true),
+    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none',
+    ttl: { AccessToken: 900, ClientCredentials: 900, RefreshToken: thirtyDays, Grant: thirtyDays },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      mTLS: {
+        enabled: true,
+        tlsClientAuth: true,
+        certificateBoundAccessTokens: true,
+        getCertificate({ req: { socket } }) {
+          if (!(socket instanceof TLSSocket)) return undefined;
+          const certificate = certificates.get(socket) ?? socket.getPeerX509Certificate();
+          if (certificate !== undefined) certificates.set(socket, certificate);
+          return certificate;
+        },
+        certificateAuthorized: ({ req: { socket } }) =>
+          socket instanceof TLSSocket && socket.authorized,
+        certificateSubjectMatches: ({ req: { socket } }, _property, expected) =>
+          socket instanceof TLSSocket && certificates.get(socket)?.subject === expected,
+      },
+      resourceIndicators: {
+        enabled: true,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_ctx, resource) =>
+          resource === opaqueApi
+            ? { scope: 'statements', audience: resource, accessTokenFormat: 'opaque' }
+            : {
+                scope: 'accounts payments',
+                audience: resource,
+                accessTokenFormat: 'jwt',
+                jwt: { sign: { alg: 'RS256' } },
+              },
+      },
+    },
+  });
+}
+
+function staticClients(): ClientMetadata[] {
+  const tpps = world.lanes.map(({ certificatePem }, lane) => ({
+    ...tppMetadata,
+    redirect_uris: [...tppMetadata.redirect_uris],
+    grant_types: [...tppMetadata.grant_types],
+    client_id: `tpp-${String(lane)}`,
+    tls_client_auth_subject_dn: new X509Certificate(certificatePem).subject,
+    tls_client_certificate_bound_access_tokens: true,
+  }));
+  return [
+    ...tpps,
+    {
+      client_id: 'app',
+      application_type: 'native',
+      redirect_uris: [nativeRedirectUri],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'none',
+    },
+    {
+      client_id: 'opaque-rs',
+      client_secret: world.secrets['opaque-rs'],
+      redirect_uris: [],
+      response_types: [],
+      grant_types: [],
+    },
+  ];
+}
+
+async function mintTokens(lane: number): Promise<LaneTokens> {
+  const tppId = `tpp-${String(lane)}`;
+  const tpp = await grantTo(tppId);
+  const app = await grantTo('app');
+  return {
+    refreshToken: await new provider.RefreshToken(tpp).save(),
+    rotatingToken: await new provider.RefreshToken(app).save(),
+    opaqueToken: await new provider.AccessToken({
+      ...tpp,
+      scope: 'statements',
+      aud: opaqueApi,
+    }).save(),
+    userinfoToken: await new provider.AccessToken({ ...tpp, scope: 'openid profile' }).save(),
+    jwt: '',
+  };
+}
+
+async function grantTo(clientId: string) {
+  const client = await provider.Client.find(clientId);
+  if (client === undefined) throw new Error(`no client ${clientId}`);
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope('openid profile');
+  grant.addResourceScope(accountsApi, 'accounts');
+  grant.addResourceScope(opaqueApi, 'statements');
+  const grantId = await grant.save();
+  return {
+    accountId,
+    client,
+    grantId,
+    gty: 'authorization_code',
+    scope: 'openid profile accounts',
+    resource: accountsApi,
+    claims: {},
+  };
+}
+
+/** The least that oidc-provider needs to store. */
+function mapAdapter(): Adapter {
+  const stored = new Map<string, AdapterPayload>();
+  return {
+    upsert: (id, payload) => Promise.resolve(void stored.set(id, payload)),
+    find: (id) => Promise.resolve(stored.get(id)),
+    findByUid: () => Promise.resolve(undefined),
+    findByUserCode: () => Promise.resolve(undefined),
+    consume(id) {
+      const payload = stored.get(id);
+      if (payload !== undefined) payload.consumed = Math.floor(performance.timeOrigin / 1000);
+      return Promise.resolve();
+    },
+    destroy: (id) => Promise.resolve(void stored.delete(id)),
+    revokeByGrantId: () => Promise.resolve(),
+  };
+}

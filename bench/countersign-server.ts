@@ -1,0 +1,93 @@
+import { createWriteStream } from 'node:fs';
+import { devNull } from 'node:os';
+import { systemClock } from '../src/clock.ts';
+import type { App } from '../src/app.ts';
+import { loadConfiguration } from '../src/config/load.ts';
+import { parseStaticConfiguration } from '../src/config/static-file.ts';
+import { addCustomer } from '../src/customers/add-customer.ts';
+import { createLogger } from '../src/observability/logger.ts';
+import { createMetrics } from '../src/observability/metrics.ts';
+import type { Material } from '../src/startup/material.ts';
+import { startServer } from '../src/startup/server.ts';
+import { applyStaticConfiguration } from '../src/startup/static-configuration.ts';
+import { answerParent } from './parts/channel.ts';
+import { staticConfiguration } from './parts/clients.ts';
+import { usage } from './parts/server-calls.ts';
+import type { ServerCalls } from './parts/server-calls.ts';
+import { traceStatements } from './parts/statements.ts';
+import { accountsApi, readWorld } from './parts/world.ts';
+import type { Place, ServerName, World } from './parts/world.ts';
+
+/** The assembled server: Postgres, audit, metrics and JSON logs of level info, all as in production. */
+const [worldFile = '', name = ''] = process.argv.slice(2);
+const world = readWorld(worldFile);
+const place = world.places[name as ServerName];
+const trace = traceStatements();
+const running = start();
+
+answerParent<ServerCalls>({
+  async ready() {
+    await running;
+  },
+  usage,
+  mintedTokens: () => [],
+  startTrace() {
+    trace.start();
+  },
+  async stopTrace() {
+    await (await running).app.audit.flush();
+    return trace.stop();
+  },
+});
+
+function start() {
+  const loaded = loadConfiguration(environmentOf(place));
+  if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
+  const logger = createLogger({
+    level: 'info',
+    format: 'json',
+    destination: createWriteStream(devNull),
+  });
+  return startServer(loaded.configuration, () => Promise.resolve(materialOf(world)), {
+    logger,
+    metrics: createMetrics(),
+    clock: systemClock,
+    prepare: (app) => (name === 'second' ? Promise.resolve() : prepare(app)),
+  });
+}
+
+function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl }: Place) {
+  return {
+    COUNTERSIGN_ENV: 'production',
+    COUNTERSIGN_ISSUER: issuer,
+    COUNTERSIGN_MTLS_ORIGIN: mtlsOrigin,
+    COUNTERSIGN_PORT: String(port),
+    COUNTERSIGN_MTLS_PORT: String(mtlsPort),
+    COUNTERSIGN_OPERATIONS_PORT: '0',
+    COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
+    COUNTERSIGN_ACCESS_TOKEN_TTL: '900',
+    DATABASE_URL: databaseUrl,
+  };
+}
+
+function materialOf({ signingKey, keys, server, authority }: World): Material {
+  const bytes = (text: string) => Buffer.from(text, 'base64url');
+  return {
+    signingKeys: [signingKey],
+    cookieKeys: [bytes(keys.cookie)],
+    encryptionKeys: [bytes(keys.encryption)],
+    digestKey: bytes(keys.digest),
+    pairwiseSalt: bytes(keys.pairwise),
+    tlsCertificate: server.certificatePem,
+    tlsPrivateKey: server.privateKeyPem,
+    clientTruststore: authority.certificatePem,
+  };
+}
+
+async function prepare(app: App): Promise<void> {
+  const declared = parseStaticConfiguration(staticConfiguration, 'bench');
+  await applyStaticConfiguration(declared, { ...app, accessTokenTtlSeconds: 900 }, world.secrets);
+  const { username, password } = world.customer;
+  const profile = { username, name: 'Casey Miller', email: 'casey@example.com' };
+  await addCustomer({ profile, password }, { ...app, clock: systemClock });
+}

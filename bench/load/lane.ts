@@ -1,0 +1,147 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { nativeRedirectUri, redirectUri } from '../parts/clients.ts';
+import type { LaneTokens } from '../parts/server-calls.ts';
+import { accountsApi, laneCount, opaqueApi } from '../parts/world.ts';
+import type { Place, World } from '../parts/world.ts';
+import { createBrowser } from './browser.ts';
+import type { Browser } from './browser.ts';
+import { openConnection } from './connection.ts';
+import type { Answer, Connection } from './connection.ts';
+
+/** One of the callers that work side by side: its connections, tokens and signed-in customer. */
+export interface Lane {
+  /** The connection without and the one with a client certificate. */
+  plain: Connection;
+  mutual: Connection;
+  tokens: LaneTokens;
+  /** A customer who is signed in and has allowed everything. */
+  signedIn: Browser;
+  /** A browser that nobody has used. */
+  newBrowser: () => Browser;
+  /** The next client whose turn it is; all of them use this lane's certificate. */
+  nextClient: () => string;
+  /** The client of the customer's tokens. */
+  client: string;
+  /** HTTP Basic of a resource server. */
+  basic: (id: 'accounts-rs' | 'opaque-rs') => Record<string, string>;
+}
+
+/** Connects lane `index` to a server, and gets its tokens as any client would unless they are given. */
+export async function createLane(
+  { world, place }: { world: World; place: Place },
+  index: number,
+  minted: LaneTokens | undefined,
+): Promise<Lane> {
+  const ca = world.authority.certificatePem;
+  const { port, mtlsPort, issuer, mtlsOrigin } = place;
+  const certificate = world.lanes[index];
+  if (certificate === undefined) throw new Error(`there is no lane ${String(index)}`);
+  const atMutual = minted === undefined ? mtlsOrigin : issuer;
+  const mutual = openConnection({ port: mtlsPort, origin: atMutual, ca, certificate });
+  const plain = minted === undefined ? openConnection({ port, origin: issuer, ca }) : mutual;
+  const newBrowser = () =>
+    createBrowser({ connection: plain, origin: issuer, customer: world.customer });
+  let turn = index - laneCount;
+  const lane: Lane = {
+    plain,
+    mutual,
+    tokens: minted ?? { ...noTokens },
+    signedIn: newBrowser(),
+    newBrowser,
+    client: `tpp-${String(index)}`,
+    nextClient() {
+      turn = turn + laneCount < place.clients ? turn + laneCount : index;
+      return `tpp-${String(turn)}`;
+    },
+    basic(id) {
+      const pair = Buffer.from(`${id}:${world.secrets[id]}`).toString('base64');
+      return { authorization: `Basic ${pair}` };
+    },
+  };
+  if (minted === undefined) await obtainTokens(lane);
+  return lane;
+}
+
+const noTokens: LaneTokens = {
+  refreshToken: '',
+  rotatingToken: '',
+  opaqueToken: '',
+  userinfoToken: '',
+  jwt: '',
+};
+
+/** What a client asks a customer for. */
+export interface Wish {
+  client: string;
+  redirect: string;
+  resource: string;
+  scope: string;
+}
+
+async function obtainTokens(lane: Lane): Promise<void> {
+  const { client, tokens, signedIn } = lane;
+  const resource = accountsApi;
+  const scope = 'openid profile accounts';
+  const own = await authorizeAndExchange(lane, signedIn, accountsWish(lane));
+  tokens.refreshToken = own.refresh_token;
+  tokens.jwt = own.access_token;
+  tokens.userinfoToken = own.access_token;
+  const statements = { client, redirect: redirectUri, resource: opaqueApi, scope: 'statements' };
+  tokens.opaqueToken = (await authorizeAndExchange(lane, signedIn, statements)).access_token;
+  const app = { client: 'app', redirect: nativeRedirectUri, resource, scope };
+  tokens.rotatingToken = (await authorizeAndExchange(lane, signedIn, app)).refresh_token;
+}
+
+/** What the lane's own client asks for, time and again. */
+export function accountsWish({ client }: Lane): Wish {
+  const scope = 'openid profile accounts';
+  return { client, redirect: redirectUri, resource: accountsApi, scope };
+}
+
+/** The tokens of a code exchange or refresh. */
+export interface Tokens {
+  access_token: string;
+  refresh_token: string;
+}
+
+/** A whole authorization: through the browser to a code, and with the code to tokens. */
+export async function authorizeAndExchange(
+  lane: Lane,
+  browser: Browser,
+  { client, redirect, resource, scope }: Wish,
+): Promise<Tokens> {
+  const verifier = randomBytes(32).toString('base64url');
+  const query = new URLSearchParams({
+    response_type: 'code',
+    client_id: client,
+    redirect_uri: redirect,
+    scope,
+    resource,
+    state: 'state',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  });
+  const callback = await browser.authorize(`/authorize?${query.toString()}`);
+  const code = callback.searchParams.get('code');
+  if (code === null) throw new Error(`no code but ${callback.href}`);
+  const form = {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: redirect,
+    code_verifier: verifier,
+    client_id: client,
+  };
+  const connection = client === 'app' ? lane.plain : lane.mutual;
+  return tokensIn(await connection.post('/token', form));
+}
+
+/** The members of a 200 answer; throws at any other. */
+export function tokensIn(answer: Answer): Tokens {
+  expectOk(answer);
+  return JSON.parse(answer.text) as Tokens;
+}
+
+/** A figure is worth nothing when errors are among the answers. */
+export function expectOk({ status, text }: Answer): void {
+  if (status !== 200) throw new Error(`status ${String(status)}: ${text}`);
+}

@@ -1,0 +1,153 @@
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { bareFlows, flowNames, flowTitles, sizeSensitiveFlows } from './figures.ts';
+import type { FlowName } from './figures.ts';
+import { samplesOf } from './rounds.ts';
+import type { Measurements, Subject } from './rounds.ts';
+import { median, quantile } from './statistics.ts';
+
+/** Everything that one run found out. */
+export interface Findings {
+  measurements: Measurements;
+  /** Statements of one unit, in order. */
+  statements: Record<FlowName, readonly string[]>;
+  /** Bytes after all load. */
+  resident: Record<'ours' | 'bare', number>;
+  startMs: readonly number[];
+  loadAverages: { before: number; after: number };
+  postgresVersion: string;
+  minutes: number;
+}
+
+/** The findings as Markdown, which is also what the terminal shows. */
+export function report(findings: Findings): string {
+  const { measurements } = findings;
+  return [
+    ...machine(findings),
+    '',
+    ...table(
+      [
+        'flow',
+        'CPU µs ours',
+        'CPU µs bare',
+        'ours / bare',
+        'per second',
+        'p50 ms',
+        'p99 ms',
+        'SQL',
+      ],
+      flowNames.map((flow) => flowRow(findings, flow)),
+    ),
+    '',
+    'CPU columns: median (best) over the slots. The ratio is that of the medians (that of the bests).',
+    '',
+    ...tokenLines(measurements),
+    ...processLines(findings),
+    '',
+    ...table(
+      [
+        'flow',
+        'CPU µs, 10 clients',
+        '100,000 clients, a million grants',
+        'ratio',
+        'p50 ms',
+        'p50 ms',
+      ],
+      sizeSensitiveFlows.map((flow) => sizeRow(measurements, flow)),
+    ),
+    '',
+    ...table(
+      ['flow', 'SQL statements'],
+      flowNames.map((flow) => [flowTitles[flow], statementsOf(findings, flow)]),
+    ),
+  ].join('\n');
+}
+
+function machine(findings: Findings): string[] {
+  const { measurements, loadAverages, postgresVersion, minutes } = findings;
+  const signatures = measurements.calibrations.map(({ signature }) => signature);
+  const shares = measurements.calibrations.map(({ share }) => share);
+  const [processor] = cpus();
+  const gib = totalmem() / 2 ** 30;
+  return [
+    `- machine: ${String(availableParallelism())} × ${processor?.model ?? 'unknown'}, ${gib.toFixed(0)} GiB; Node ${process.versions.node}, Postgres ${postgresVersion}`,
+    `- noise: load ${loadAverages.before.toFixed(1)} before and ${loadAverages.after.toFixed(1)} at the end (our own processes included); an RSA-2048 signature took ${quantile(signatures, 0).toFixed(0)} to ${quantile(signatures, 1).toFixed(0)} µs CPU, median ${median(signatures).toFixed(0)}; a core that we wanted was ours for ${percent(median(shares))} of the time, at worst ${percent(quantile(shares, 0))}`,
+    `- it took ${minutes.toFixed(1)} minutes`,
+  ];
+}
+
+function flowRow(findings: Findings, flow: FlowName): string[] {
+  const ours = summary(findings.measurements, flow, 'ours');
+  const sql = String(findings.statements[flow].length);
+  const measured = [ours.perSecond.toFixed(0), ours.p50Ms.toFixed(1), ours.p99Ms.toFixed(1), sql];
+  if (!bareFlows.includes(flow)) return [flowTitles[flow], both(ours), '', '', ...measured];
+  const bare = summary(findings.measurements, flow, 'bare');
+  const ratio = `${(ours.median / bare.median).toFixed(2)} (${(ours.best / bare.best).toFixed(2)})`;
+  return [flowTitles[flow], both(ours), both(bare), ratio, ...measured];
+}
+
+function sizeRow(measurements: Measurements, flow: FlowName): string[] {
+  const small = summary(measurements, flow, 'small');
+  const large = summary(measurements, flow, 'ours');
+  const ratio = `${(large.median / small.median).toFixed(2)} (${(large.best / small.best).toFixed(2)})`;
+  const latencies = [small.p50Ms.toFixed(1), large.p50Ms.toFixed(1)];
+  return [flowTitles[flow], both(small), both(large), ratio, ...latencies];
+}
+
+function tokenLines(measurements: Measurements): string[] {
+  const signatures = measurements.calibrations.map(({ signature }) => signature);
+  const share = (subject: Subject) => {
+    const { median: middle, best } = summary(measurements, 'client-credentials', subject);
+    const ofMedians = median(signatures) / middle;
+    return `${ofMedians.toFixed(2)} (${(quantile(signatures, 0) / best).toFixed(2)})`;
+  };
+  const one = summary(measurements, 'client-credentials', 'ours');
+  const two = summary(measurements, 'client-credentials', 'both');
+  return [
+    `- share of the raw RSA-2048 rate that client credentials reach: ours ${share('ours')}, bare ${share('bare')}`,
+    `- two processes on one database: ${both(two)} µs CPU a token against ${both(one)} of one, ${two.perSecond.toFixed(0)} tokens a second against ${one.perSecond.toFixed(0)}, with the callers and Postgres on the same cores`,
+  ];
+}
+
+function processLines({ resident, startMs }: Findings): string[] {
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  return [
+    `- resident after all load: ours ${mib(resident.ours)} MiB, bare ${mib(resident.bare)} MiB (its Maps keep every token)`,
+    `- start to first answer with an existing database: median ${median(startMs).toFixed(0)} ms, best ${quantile(startMs, 0).toFixed(0)} ms of ${String(startMs.length)}`,
+  ];
+}
+
+function statementsOf({ statements }: Findings, flow: FlowName): string {
+  const found = statements[flow];
+  if (found.length === 0) return 'none';
+  return found.map((statement) => `\`${statement}\``).join(', ');
+}
+
+function summary(measurements: Measurements, flow: FlowName, subject: Subject) {
+  const samples = samplesOf(measurements, flow, subject);
+  const cpu = samples.map((sample) => sample.cpu);
+  return {
+    median: median(cpu),
+    best: quantile(cpu, 0),
+    perSecond: median(samples.map((sample) => sample.perSecond)),
+    p50Ms: median(samples.map((sample) => sample.p50Ms)),
+    p99Ms: median(samples.map((sample) => sample.p99Ms)),
+  };
+}
+
+function both({ median: middle, best }: { median: number; best: number }): string {
+  return `${middle.toFixed(0)} (${best.toFixed(0)})`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+/** A Markdown table, its columns of even width, as Prettier wants it. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${widths.map((width, column) => (cells[column] ?? '').padEnd(width)).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
+}

@@ -1,0 +1,82 @@
+import type { JWK } from 'jose';
+import { bareFlows, flowNames, sizeSensitiveFlows } from './figures.ts';
+import type { FlowName } from './figures.ts';
+import { calibrate, measure } from './measure.ts';
+import type { Calibration, Processes, Sample } from './measure.ts';
+import { shuffled } from './statistics.ts';
+import type { ServerName } from './world.ts';
+
+/** Which servers a slot loads; "both" are the two processes on one database. */
+export type Subject = 'ours' | 'bare' | 'small' | 'both';
+
+const serversOf: Record<Subject, ServerName[]> = {
+  ours: ['large'],
+  bare: ['bare'],
+  small: ['small'],
+  both: ['large', 'second'],
+};
+
+/** All slots of a run by flow and subject, and what a signature cost in each round. */
+export interface Measurements {
+  samples: Map<string, Sample[]>;
+  calibrations: Calibration[];
+}
+
+export function samplesOf(
+  { samples }: Measurements,
+  flow: FlowName,
+  subject: Subject,
+): readonly Sample[] {
+  return samples.get(`${flow} ${subject}`) ?? [];
+}
+
+interface Plan {
+  rounds: number;
+  milliseconds: number;
+  signingKey: JWK;
+  progress: (text: string) => void;
+}
+
+/** The most looked-at figure gets more slots. */
+const clientCredentialsTurns = 3;
+
+/** Every variant once a round, in random order, so that what disturbs the machine disturbs all alike. */
+export async function runRounds(processes: Processes, plan: Plan): Promise<Measurements> {
+  const measurements: Measurements = { samples: new Map(), calibrations: [] };
+  const { rounds, milliseconds, signingKey, progress } = plan;
+  await runRound(processes, { samples: new Map(), calibrations: [] }, milliseconds);
+  for (let round = 1; round <= rounds; round += 1) {
+    progress(`round ${String(round)} of ${String(rounds)}`);
+    measurements.calibrations.push(calibrate(signingKey));
+    await runRound(processes, measurements, milliseconds);
+  }
+  measurements.calibrations.push(calibrate(signingKey));
+  return measurements;
+}
+
+async function runRound(
+  processes: Processes,
+  { samples }: Measurements,
+  milliseconds: number,
+): Promise<void> {
+  for (const { flow, subject } of shuffled(everySlot())) {
+    const slot = { servers: serversOf[subject], flow, milliseconds };
+    const key = `${flow} ${subject}`;
+    samples.set(key, [...(samples.get(key) ?? []), await measure(processes, slot)]);
+  }
+}
+
+function everySlot(): { flow: FlowName; subject: Subject }[] {
+  const slots = (subject: Subject, flows: readonly FlowName[]) =>
+    flows.map((flow) => ({ flow, subject }));
+  const turns = Array.from(
+    { length: clientCredentialsTurns - 1 },
+    () => 'client-credentials' as const,
+  );
+  return [
+    ...slots('ours', [...flowNames, ...turns]),
+    ...slots('bare', [...bareFlows, ...turns]),
+    ...slots('small', sizeSensitiveFlows),
+    ...slots('both', ['client-credentials']),
+  ];
+}

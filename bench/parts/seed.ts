@@ -1,0 +1,63 @@
+import pg from 'pg';
+import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
+import { tppMetadata, tppPermissions } from './clients.ts';
+import { activeClients, laneCount, subjectPattern } from './world.ts';
+
+/** How full a database is made. */
+export interface Size {
+  clients: number;
+  grants: number;
+}
+
+/** Fills a migrated database by statements of its own: what the server would take hours to write. */
+export async function seed(databaseUrl: string, { clients, grants }: Size): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    // No triggers: nobody has to hear of a hundred thousand changes before the first request.
+    await client.query(`SET session_replication_role = replica; SET synchronous_commit = off`);
+    await insertClients(client, clients);
+    await insertGrants(client, grants);
+    await client.query('VACUUM ANALYZE');
+    await client.query('CHECKPOINT');
+  } finally {
+    await client.end();
+  }
+}
+
+async function insertClients(client: pg.Client, count: number): Promise<void> {
+  const subject = subjectPattern;
+  const { client_id: _id, ...metadata } = parseClientMetadata({
+    ...tppMetadata,
+    client_id: 'tpp',
+    tls_client_auth_subject_dn: subject,
+  });
+  await client.query(
+    `INSERT INTO clients (id, name, metadata)
+     SELECT 'tpp-' || n, 'TPP ' || n, $1::jsonb || jsonb_build_object(
+       'client_name', 'TPP ' || n,
+       'tls_client_auth_subject_dn', replace($2::text, '#', (n % $3::int)::text))
+     FROM generate_series(0, $4::int - 1) n`,
+    [JSON.stringify(metadata), subject, laneCount, count],
+  );
+  for (const [resource, scopes] of Object.entries(tppPermissions)) {
+    await client.query(
+      `INSERT INTO client_permissions (client_id, resource_server_identifier, scopes)
+       SELECT 'tpp-' || n, $1, $2 FROM generate_series(0, $3::int - 1) n`,
+      [resource, scopes, count],
+    );
+  }
+}
+
+/** As large as a real one; nobody reads them, so what they say does not matter. */
+const grantBytes = 300;
+
+async function insertGrants(client: pg.Client, count: number): Promise<void> {
+  await client.query(
+    `INSERT INTO artifacts (kind, id_digest, payload, grant_digest, client_id, customer_id, expires_at)
+     SELECT 'Grant', digest, $1, digest, 'tpp-' || (n % $2::int), 'customer-' || (n % 100000),
+       now() + interval '90 days'
+     FROM generate_series(1, $3::int) n, LATERAL (SELECT sha256(('grant ' || n)::bytea) AS digest) d`,
+    [Buffer.alloc(grantBytes, 1), activeClients, count],
+  );
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { createArtifactStore } from '../../src/provider/artifact-store.ts';
+import type { ArtifactStore } from '../../src/provider/artifact-store.ts';
+import { createSingleUseStore } from '../../src/provider/single-use-store.ts';
+import { atOnce, storeGround, values } from '../support/store.ts';
+import type { StoreGround } from '../support/store.ts';
+
+let ground: StoreGround;
+let stores: [ArtifactStore, ArtifactStore];
+let replays: string[] = [];
+
+beforeAll(async () => {
+  ground = await storeGround();
+  const { encryption } = ground;
+  const store = (prisma: StoreGround['prisma']) =>
+    createArtifactStore({
+      prisma,
+      encryption,
+      clock: systemClock,
+      onReplay: (kind) => replays.push(kind),
+    });
+  stores = [store(ground.prisma), store(ground.other)];
+});
+
+afterAll(() => ground.close());
+
+const newId = () => randomUUID();
+
+async function save(kind: string, payload: object = {}, id = newId()): Promise<string> {
+  await stores[0].adapterFor(kind).upsert(id, { jti: id, kind, ...payload }, 60);
+  return id;
+}
+
+describe('An artifact', () => {
+  it('is found as it was, by another process too', async () => {
+    const payload = { clientId: 'web', accountId: newId(), uid: newId(), scope: 'openid ß' };
+    const id = await save('Session', payload);
+    for (const store of stores) {
+      expect(await store.adapterFor('Session').find(id)).toEqual({
+        jti: id,
+        kind: 'Session',
+        ...payload,
+      });
+    }
+    expect(await stores[1].adapterFor('Session').findByUid(payload.uid)).toMatchObject(payload);
+    expect(await stores[1].adapterFor('Grant').find(id)).toBeUndefined();
+    expect(await stores[1].adapterFor('Session').find(newId())).toBeUndefined();
+  });
+
+  it('shows neither its id nor what is in it to who reads the table', async () => {
+    const secret = newId();
+    const id = await save('RefreshToken', { grantId: newId(), nonce: secret });
+    const row = JSON.stringify(await ground.prisma.$queryRaw`SELECT a::text FROM artifacts a`);
+    for (const text of [id, secret]) {
+      expect(row).not.toContain(text);
+      expect(row).not.toContain(Buffer.from(text).toString('hex'));
+    }
+  });
+
+  it('can’t be moved to another id', async () => {
+    const [one, two] = [await save('AccessToken'), await save('AccessToken')];
+    const rows = await ground.prisma.artifact.findMany({ where: { kind: 'AccessToken' } });
+    const [first, second] = rows;
+    if (first === undefined || second === undefined) throw new Error('no rows');
+    for (const [at, from] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      const where = { kind_idDigest: { kind: at.kind, idDigest: at.idDigest } };
+      await ground.prisma.artifact.update({ where, data: { payload: from.payload } });
+    }
+    for (const id of [one, two]) {
+      await expect(stores[0].adapterFor('AccessToken').find(id)).rejects.toThrow();
+    }
+    await ground.prisma.artifact.deleteMany({ where: { kind: 'AccessToken' } });
+  });
+
+  it('is gone when it was destroyed', async () => {
+    const id = await save('Grant');
+    const adapter = stores[0].adapterFor('Grant');
+    await adapter.destroy(id);
+    expect(await adapter.find(id)).toBeUndefined();
+    await expect(adapter.destroy(id)).resolves.toBeUndefined();
+  });
+
+  it('that is written once can’t be overwritten', async () => {
+    const id = await save('AuthorizationCode', { nonce: 'first' });
+    await expect(save('AuthorizationCode', { nonce: 'second' }, id)).rejects.toThrow();
+    expect(await stores[0].adapterFor('AuthorizationCode').find(id)).toMatchObject({
+      nonce: 'first',
+    });
+  });
+});
+
+describe('A single use', () => {
+  it('is one, of fifty at once on two processes; the family of the others’ grant ends', async () => {
+    replays = [];
+    const grantId = newId();
+    const id = await save('AuthorizationCode', { grantId });
+    await save('Grant', {}, grantId);
+    const token = await save('RefreshToken', { grantId });
+    const results = await atOnce(50, stores, (store) =>
+      store.adapterFor('AuthorizationCode').consume(id),
+    );
+    expect(values(results)).toHaveLength(1);
+    const refused = results.filter(({ status }) => status === 'rejected');
+    for (const result of refused) {
+      expect(result).toMatchObject({ reason: { error: 'invalid_grant' } });
+    }
+    expect(replays).toEqual(refused.map(() => 'AuthorizationCode'));
+    expect(await stores[0].adapterFor('Grant').find(grantId)).toBeUndefined();
+    expect(await stores[0].adapterFor('RefreshToken').find(token)).toBeUndefined();
+  });
+
+  it('is seen by who reads it later, and saving again does not undo it', async () => {
+    const id = await save('PushedAuthorizationRequest');
+    const adapter = stores[1].adapterFor('PushedAuthorizationRequest');
+    expect(await adapter.find(id)).not.toHaveProperty('consumed');
+    await adapter.consume(id);
+    expect(await adapter.find(id)).toMatchObject({ consumed: expect.any(Number) as unknown });
+    await save('PushedAuthorizationRequest', { again: true }, id);
+    expect(await adapter.find(id)).toMatchObject({
+      again: true,
+      consumed: expect.any(Number) as unknown,
+    });
+    await expect(adapter.consume(id)).rejects.toMatchObject({ error: 'invalid_grant' });
+  });
+
+  it('of an interaction is one, of fifty at once', async () => {
+    const id = await save('Interaction');
+    const claims = values(await atOnce(50, stores, (store) => store.claimInteraction(id)));
+    expect(claims.filter(Boolean)).toHaveLength(1);
+    expect(claims).toHaveLength(50);
+    expect(await stores[0].claimInteraction(newId())).toBe(false);
+    const destroyed = await atOnce(10, stores, (store) =>
+      store.adapterFor('Interaction').destroy(id),
+    );
+    expect(values(destroyed)).toHaveLength(1);
+  });
+});
+
+describe('A grant that ends', () => {
+  it('takes everything of it along, and nothing else', async () => {
+    const [grantId, otherGrant] = [newId(), newId()];
+    await save('Grant', {}, grantId);
+    const mine = await save('AccessToken', { grantId });
+    const another = await save('AccessToken', { grantId: otherGrant });
+    await stores[0].destroyGrant(grantId);
+    expect(await stores[1].adapterFor('Grant').find(grantId)).toBeUndefined();
+    expect(await stores[1].adapterFor('AccessToken').find(mine)).toBeUndefined();
+    expect(await stores[1].adapterFor('AccessToken').find(another)).toBeDefined();
+  });
+
+  it('can end one kind only', async () => {
+    const grantId = newId();
+    const access = await save('AccessToken', { grantId });
+    const refresh = await save('RefreshToken', { grantId });
+    await stores[0].adapterFor('AccessToken').revokeByGrantId(grantId);
+    expect(await stores[1].adapterFor('AccessToken').find(access)).toBeUndefined();
+    expect(await stores[1].adapterFor('RefreshToken').find(refresh)).toBeDefined();
+  });
+});
+
+describe('Identifiers that may be used once', () => {
+  it('are new exactly once, of fifty at once on two processes', async () => {
+    const once = [createSingleUseStore(ground.prisma), createSingleUseStore(ground.other)] as const;
+    const use = { issuer: 'web', jti: newId(), expiresAt: new Date('2100-01-01') };
+    const answers = values(await atOnce(50, [...once], (store) => store.firstUse(use)));
+    expect(answers.filter(Boolean)).toHaveLength(1);
+    expect(answers).toHaveLength(50);
+  });
+
+  it('differ by issuer and id, however they are cut', async () => {
+    const { firstUse } = createSingleUseStore(ground.prisma);
+    const expiresAt = new Date('2100-01-01');
+    const uses = [
+      ['a', 'bc'],
+      ['ab', 'c'],
+      ['abc', ''],
+      ['', 'abc'],
+      ['1:a', 'bc'],
+    ] as const;
+    for (const [issuer, jti] of uses) {
+      expect(await firstUse({ issuer, jti, expiresAt })).toBe(true);
+      expect(await firstUse({ issuer, jti, expiresAt })).toBe(false);
+    }
+  });
+
+  it('of revoked tokens are known on every process, and may be revoked twice', async () => {
+    const jti = newId();
+    const [one, two] = [createSingleUseStore(ground.prisma), createSingleUseStore(ground.other)];
+    expect(await two.isRevoked(jti)).toBe(false);
+    await one.revokeToken(jti, new Date('2100-01-01'));
+    await two.revokeToken(jti, new Date('2100-01-01'));
+    expect([await one.isRevoked(jti), await two.isRevoked(jti)]).toEqual([true, true]);
+    expect(await one.isRevoked(newId())).toBe(false);
+  });
+});

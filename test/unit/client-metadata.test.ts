@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
+import { Problem } from '../../src/problem.ts';
+
+const web = { client_id: 'web', redirect_uris: ['https://a.test/callback'] };
+
+function faultsOf(metadata: unknown): string {
+  try {
+    parseClientMetadata(metadata);
+    return '';
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'client_invalid') return error.detail ?? '';
+    throw error;
+  }
+}
+
+const accepts = (metadata: unknown) => faultsOf(metadata) === '';
+
+describe('Client metadata', () => {
+  it('is completed by its defaults', () => {
+    expect(parseClientMetadata(web)).toMatchObject({
+      grant_types: ['authorization_code'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'client_secret_basic',
+    });
+  });
+
+  it('with a certificate means tokens bound to it, whatever it says', () => {
+    const metadata = {
+      ...web,
+      token_endpoint_auth_method: 'tls_client_auth',
+      tls_client_auth_subject_dn: 'CN=a',
+      tls_client_certificate_bound_access_tokens: false,
+    };
+    expect(parseClientMetadata(metadata).tls_client_certificate_bound_access_tokens).toBe(true);
+  });
+
+  it('names every fault at once', () => {
+    const faults = faultsOf({
+      client_id: 'x',
+      redirect_uris: ['http://a.test/', 'https://a.test/#x'],
+      grant_types: ['authorization_code', 'implicit', 'client_credentials'],
+      response_types: ['token'],
+      token_endpoint_auth_method: 'none',
+    });
+    for (const part of ['not https', 'fragment', 'implicit', 'response type', 'authenticates']) {
+      expect(faults).toContain(part);
+    }
+  });
+
+  it.each([
+    ['a member that we don’t know', { ...web, nonsense: true }],
+    ['a secret', { ...web, client_secret: 'x' }],
+    ['an id with a space', { ...web, client_id: 'a b' }],
+    ['an id in the form of a customer’s', { ...web, client_id: crypto.randomUUID() }],
+    ['no redirect URI for codes', { client_id: 'x', redirect_uris: [] }],
+    ['two subjects', certificate({ tls_client_auth_san_dns: 'a', tls_client_auth_san_uri: 'b:' })],
+    ['no subject', certificate({})],
+    ['a key method without keys', { ...web, token_endpoint_auth_method: 'private_key_jwt' }],
+    ['an HS256 key', { ...web, token_endpoint_auth_signing_alg: 'HS256' }],
+    ['key URIs in plain http', { ...web, jwks_uri: 'http://a.test/jwks' }],
+  ])('with %s is refused', (_name, metadata) => {
+    expect(accepts(web)).toBe(true);
+    expect(accepts(metadata)).toBe(false);
+  });
+
+  function certificate(subject: Record<string, string>) {
+    return { ...web, token_endpoint_auth_method: 'tls_client_auth', ...subject };
+  }
+});
+
+describe('A redirect URI', () => {
+  const takes = (application_type: 'web' | 'native', uri: string) =>
+    accepts({ client_id: 'x', application_type, redirect_uris: [uri] });
+
+  it.each(['https://a.test', 'https://a.test:8443/cb?x=1', 'https://127.0.0.1/'])(
+    'of a web client may be %s',
+    (uri) => {
+      expect([takes('web', uri), takes('native', uri)]).toEqual([true, true]);
+    },
+  );
+
+  it.each(['http://127.0.0.1/cb', 'http://[::1]:1234/cb', 'com.example.app:/cb'])(
+    'of a native client only may be %s',
+    (uri) => {
+      expect([takes('web', uri), takes('native', uri)]).toEqual([false, true]);
+    },
+  );
+
+  it.each([
+    'http://a.test/',
+    'http://localhost/cb',
+    'http://127.0.0.1.evil.test/',
+    'https://u:p@a.test/',
+    'https://*.a.test/',
+    'https://a.test/#',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'app:/cb',
+    '/callback',
+    '',
+  ])('is never %j', (uri) => {
+    expect([takes('web', uri), takes('native', uri)]).toEqual([false, false]);
+  });
+
+  it('of a web client is https, without user, wildcard and fragment, for any URL', () => {
+    fc.assert(
+      fc.property(
+        fc.webUrl({
+          withFragments: true,
+          withQueryParameters: true,
+          validSchemes: ['http', 'https'],
+        }),
+        (uri) => {
+          const clean =
+            uri.startsWith('https:') && !/[#*]/.test(uri) && new URL(uri).username === '';
+          expect(takes('web', uri)).toBe(clean);
+        },
+      ),
+    );
+  });
+
+  it('never breaks the check, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (uri) => {
+        expect(typeof takes('native', uri)).toBe('boolean');
+      }),
+    );
+  });
+});
