@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import Provider from 'oidc-provider';
 import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider';
+import { routes } from '../src/provider/routes.ts';
 import { createMutualTlsListener } from '../src/tls/listeners.ts';
 import { answerParent } from './parts/channel.ts';
 import { nativeRedirectUri, tppMetadata } from './parts/clients.ts';
@@ -50,10 +51,17 @@ function createBareProvider(): Provider {
     }),
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     clientAuthMethods: ['none', 'client_secret_basic', 'tls_client_auth'],
+    routes: { ...routes },
     responseTypes: ['code'],
     issueRefreshToken: () => Promise.resolve(true),
     rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none',
-    ttl: { AccessToken: 900, ClientCredentials: 900, RefreshToken: thirtyDays, Grant: thirtyDays },
+    ttl: {
+      AccessToken: 900,
+      IdToken: 900,
+      ClientCredentials: 900,
+      RefreshToken: thirtyDays,
+      Grant: thirtyDays,
+    },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

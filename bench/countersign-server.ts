@@ -87,7 +87,8 @@ function materialOf({ signingKey, keys, server, authority }: World): Material {
 async function prepare(app: App): Promise<void> {
   const declared = parseStaticConfiguration(staticConfiguration, 'bench');
   await applyStaticConfiguration(declared, { ...app, accessTokenTtlSeconds: 900 }, world.secrets);
-  const { username, password } = world.customer;
-  const profile = { username, name: 'Casey Miller', email: 'casey@example.com' };
-  await addCustomer({ profile, password }, { ...app, clock: systemClock });
+  for (const { username, password } of world.customers) {
+    const profile = { username, name: 'Casey Miller', email: 'casey@example.com' };
+    await addCustomer({ profile, password }, { ...app, clock: systemClock });
+  }
 }

@@ -35,12 +35,13 @@ export async function createLane(
   const ca = world.authority.certificatePem;
   const { port, mtlsPort, issuer, mtlsOrigin } = place;
   const certificate = world.lanes[index];
-  if (certificate === undefined) throw new Error(`there is no lane ${String(index)}`);
+  const customer = world.customers[index];
+  if (certificate === undefined || customer === undefined)
+    throw new Error(`there is no lane ${String(index)}`);
   const atMutual = minted === undefined ? mtlsOrigin : issuer;
   const mutual = openConnection({ port: mtlsPort, origin: atMutual, ca, certificate });
   const plain = minted === undefined ? openConnection({ port, origin: issuer, ca }) : mutual;
-  const newBrowser = () =>
-    createBrowser({ connection: plain, origin: issuer, customer: world.customer });
+  const newBrowser = () => createBrowser({ connection: plain, origin: issuer, customer });
   let turn = index - laneCount;
   const lane: Lane = {
     plain,

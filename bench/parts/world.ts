@@ -49,7 +49,8 @@ export interface World {
   authority: IssuedCertificate;
   server: IssuedCertificate;
   lanes: readonly IssuedCertificate[];
-  customer: { username: string; password: string };
+  /** One for each lane: many logins of one account at once are taken for guessing. */
+  customers: readonly { username: string; password: string }[];
   /** Secrets of "accounts-rs" and "opaque-rs". */
   secrets: Record<'accounts-rs' | 'opaque-rs', string>;
   /** 32 bytes base64url each. */
@@ -84,7 +85,7 @@ export async function createWorld(
     authority,
     server: await issueServerCertificate(authority, { hostnames: ['localhost'], clock }),
     lanes: await Promise.all(lanes),
-    customer: { username: 'casey', password: secret() },
+    customers: lanes.map((_, lane) => ({ username: `casey-${String(lane)}`, password: secret() })),
     secrets: { 'accounts-rs': secret(), 'opaque-rs': secret() },
     keys: { cookie: secret(), encryption: secret(), digest: secret(), pairwise: secret() },
     places: {

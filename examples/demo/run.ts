@@ -13,7 +13,7 @@ async function main(): Promise<NodeJS.Signals | undefined> {
   if (!loaded.ok) throw new NotAsTold(loaded.problems.join('\n'));
   const { configuration } = loaded;
   await using cleanup = new AsyncDisposableStack();
-  return Promise.race([
+  return await Promise.race([
     tellStory(narrator, { configuration, environment, cleanup }).then(() => undefined),
     interrupted(),
   ]);

@@ -33,6 +33,8 @@ export interface CleanupOptions {
   intervalMs: number;
   /** Days that audit events are kept; without it they stay. */
   auditRetentionDays?: number | undefined;
+  /** Told of each table's deleted rows. */
+  onDeleted?: (table: CleanedTable, rows: number) => void;
   /** Told after each run, per table. */
   onBacklog: (table: CleanedTable, backlog: Backlog) => void;
 }
@@ -142,6 +144,7 @@ async function run(
     if (signal.aborted) break;
     try {
       deleted[task.table] = await cleanTable(task, options, signal);
+      options.onDeleted?.(task.table, deleted[task.table]);
       await reportBacklog(task, options);
     } catch (error) {
       options.logger.error('Expired rows were not deleted; trying again later', {

@@ -54,14 +54,17 @@ export function developmentSecrets(files: PrivateFiles): DevelopmentSecrets {
     customerPassword: randomSecret(16),
     resourceServerSecret: randomSecret(),
   };
-  const text = files.read(secretsFile) ?? files.writeOnce(secretsFile, `${JSON.stringify(fresh, null, 2)}\n`);
+  const text =
+    files.read(secretsFile) ?? files.writeOnce(secretsFile, `${JSON.stringify(fresh, null, 2)}\n`);
   return JSON.parse(text) as DevelopmentSecrets;
 }
 
 /** Whether `value` is among the secrets that development created in `files`. */
 export function isDevelopmentSecret(files: PrivateFiles, value: string): boolean {
   const text = files.read(secretsFile);
-  return text !== undefined && Object.values(JSON.parse(text) as DevelopmentSecrets).includes(value);
+  return (
+    text !== undefined && Object.values(JSON.parse(text) as DevelopmentSecrets).includes(value)
+  );
 }
 
 /** Everything in `files`, created when it is missing and renewed when a certificate ends within a day. */
@@ -73,7 +76,9 @@ export async function developmentMaterial(
   const secrets = developmentSecrets(files);
   const store = { files, clock };
   const authority = await kept(store, 'ca', () => createCertificateAuthority({ clock }));
-  const server = await kept(store, 'server', () => issueServerCertificate(authority, { hostnames, clock }));
+  const server = await kept(store, 'server', () =>
+    issueServerCertificate(authority, { hostnames, clock }),
+  );
   const client = (subject: string) => () => issueClientCertificate(authority, { subject, clock });
   const tpp = await kept(store, 'tpp', client(sampleTppSubject));
   const otherTpp = await kept(store, 'other-tpp', client(otherTppSubject));
@@ -87,7 +92,11 @@ async function kept(
 ): Promise<IssuedCertificate> {
   const certificatePem = files.read(`${name}.crt`);
   const privateKeyPem = files.read(`${name}.key`);
-  if (certificatePem !== undefined && privateKeyPem !== undefined && isFresh(certificatePem, clock)) {
+  if (
+    certificatePem !== undefined &&
+    privateKeyPem !== undefined &&
+    isFresh(certificatePem, clock)
+  ) {
     return { certificatePem, privateKeyPem };
   }
   const issued = await issue();

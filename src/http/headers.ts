@@ -24,7 +24,8 @@ function formActionSource(redirectUri: string): string {
   const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (url !== undefined && isWeb && hostPattern.test(url.host)) return url.origin;
   const isNamedByScheme = !isWeb || url?.hostname.startsWith('[');
-  const isHarmful = url === undefined || /^(?:javascript|data|blob|file|about):$/.test(url.protocol);
+  const isHarmful =
+    url === undefined || /^(?:javascript|data|blob|file|about):$/.test(url.protocol);
   if (!isHarmful && isNamedByScheme && schemePattern.test(url.protocol)) return url.protocol;
   throw new Problem('client_invalid', { detail: 'a redirect URI does not fit into a policy' });
 }
@@ -47,7 +48,14 @@ function isShared(path: string): boolean {
   return path === '/jwks' || path.startsWith('/.well-known/') || path.startsWith('/assets/');
 }
 
-const permissionsPolicy = ['camera', 'microphone', 'geolocation', 'payment', 'usb', 'display-capture']
+const permissionsPolicy = [
+  'camera',
+  'microphone',
+  'geolocation',
+  'payment',
+  'usb',
+  'display-capture',
+]
   .map((feature) => `${feature}=()`)
   .join(', ');
 

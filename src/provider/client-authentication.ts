@@ -14,8 +14,8 @@ const clockLeadSeconds = 15;
 /** RFC 7523 §3: an assertion that lives longer may be refused; every one used is remembered to its end. */
 const longestAssertionSeconds = 3600;
 
-/** How clients authenticate (RFC 6749, RFC 7523, RFC 8705). */
-export function clientAuthenticationShare(clock: Clock): Share {
+/** How clients authenticate (RFC 6749, RFC 7523, RFC 8705); `signing` are the algorithms that we have a key for. */
+export function clientAuthenticationShare(clock: Clock, signing: readonly string[]): Share {
   return {
     clientAuthMethods: [
       'none',
@@ -27,9 +27,11 @@ export function clientAuthenticationShare(clock: Clock): Share {
     ],
     enabledJWA: {
       clientAuthSigningAlgValues: [...asymmetric],
-      idTokenSigningAlgValues: [...asymmetric],
+      idTokenSigningAlgValues: asymmetric.filter((algorithm) => signing.includes(algorithm)),
     },
-    assertJwtClientAuthClaimsAndHeader(_ctx, { iat, exp }) {
+    assertJwtClientAuthClaimsAndHeader(_ctx, { iat, exp, jti }) {
+      // RFC 7519 §4.1.7; oidc-provider looks only whether it is there.
+      if (typeof jti !== 'string') throw new errors.InvalidClientAuth('jti (JWT ID) is no string');
       const now = epochSeconds(clock);
       // oidc-provider looks at `iat` only where there is no `exp`.
       if (iat !== undefined && !(Number(iat) <= now + clockLeadSeconds)) {

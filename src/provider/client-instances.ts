@@ -12,7 +12,9 @@ export function rememberClients(provider: Provider, clients: Pick<Clients, 'meta
   const find = provider.Client.find.bind(provider.Client);
 
   Object.assign(provider.Client, {
-    async find(id: string): Promise<Client | undefined> {
+    async find(id: unknown): Promise<Client | undefined> {
+      // A JWT that is not verified yet names it: `sub` of an assertion, `aud` of a hint.
+      if (typeof id !== 'string') return undefined;
       const metadata = await clients.metadataOf(id);
       if (metadata === undefined) return undefined;
       const known = instances.get(metadata);

@@ -34,7 +34,7 @@ const methods: Record<string, readonly string[]> = {
   [routes.introspection]: ['POST'],
   [routes.revocation]: ['POST'],
   [routes.userinfo]: ['GET', 'POST'],
-  [routes.end_session]: ['GET'],
+  [routes.end_session]: ['GET', 'POST'],
   [`${routes.end_session}/confirm`]: ['POST'],
   [routes.jwks]: ['GET'],
   '/.well-known/openid-configuration': ['GET'],

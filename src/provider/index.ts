@@ -39,7 +39,7 @@ import { answerRetries } from './refresh-retries.ts';
 import type { ReplayListener, RetryPolicy } from './refresh-retries.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
-import { signingKeyShare } from './signing-key.ts';
+import { algorithmsThatSign, signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 import { tokenShare } from './tokens.ts';
 import { markStructuredTokens } from './unstructured.ts';
@@ -84,14 +84,14 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       protocolShare(deps.cookieKeys),
       accountShare(deps.customers),
       certificateShare(deps),
-      clientAuthenticationShare(deps.clock),
+      clientAuthenticationShare(deps.clock, algorithmsThatSign(privateKeys)),
       discoveryShare(deps.mtlsOrigin),
       interactionShare(),
       introspectionShare(deps),
       lifetimeShare(deps.lifetimes, deps.clock, deps),
       outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
-      resourceShare(deps),
+      resourceShare({ ...deps, algorithms: algorithmsThatSign(privateKeys) }),
       tokenShare({ userinfoAudience: userinfoOf(deps), pairwiseSalt: deps.pairwiseSalt }),
     ]),
   );

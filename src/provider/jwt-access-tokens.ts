@@ -15,6 +15,9 @@ export const structuredTokenMark = 'jwt:';
 /** Also unsigned or encrypted ones, which verify as little as any other foreign one. */
 const compactJose = /^eyJ[\w-]*(?:\.[\w-]*){2,4}$/;
 
+/** Claims by which something is looked up. */
+const identifiers = ['jti', 'client_id', 'grant_id'];
+
 /** The JWT inside a marked or plain access token value; undefined for an opaque one. */
 export function jwtIn(value: string): string | undefined {
   const jwt = value.startsWith(structuredTokenMark)
@@ -55,7 +58,7 @@ export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Depend
         currentDate: deps.clock.now(),
         requiredClaims: ['jti', 'exp', 'iat', 'aud', 'client_id'],
       });
-      return payload;
+      return identifiers.every((name) => isTextOrAbsent(payload[name])) ? payload : undefined;
     } catch {
       return undefined;
     }
@@ -123,6 +126,10 @@ type Claims = JWTPayload & {
 
 function withoutUndefined(record: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === 'string';
 }
 
 function optionalString(value: unknown): string | undefined {

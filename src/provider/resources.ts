@@ -6,6 +6,8 @@ interface Dependencies {
   clients: Pick<Clients, 'permissionsOf'>;
   resourceServers: ResourceServers;
   defaultResource: string | undefined;
+  /** Algorithms for which a key signs. */
+  algorithms: readonly string[];
 }
 
 /** OpenID scopes: they open userinfo, not a resource server. */
@@ -32,10 +34,10 @@ export function resourceShare(dependencies: Dependencies): Share {
 
 /** A token is for one resource server: of several, the default one unless the client names another. */
 function oneOfSeveral(
-  granted: string | string[],
+  granted: readonly string[],
   { defaultResource }: Dependencies,
 ): string | string[] {
-  if (defaultResource === undefined || !granted.includes(defaultResource)) return granted;
+  if (defaultResource === undefined || !granted.includes(defaultResource)) return [...granted];
   return defaultResource;
 }
 
@@ -64,7 +66,7 @@ async function resourceByDefault(
 }
 
 async function permittedResource(
-  { clients, resourceServers }: Dependencies,
+  { clients, resourceServers, algorithms }: Dependencies,
   request: { ctx: KoaContextWithOIDC; resource: string; client: Client },
 ): Promise<ResourceServer> {
   const { ctx, resource, client } = request;
@@ -85,12 +87,19 @@ async function permittedResource(
     scope: scopes.join(' '),
     audience: audience.identifier,
     accessTokenTTL: audience.accessTokenTtlSeconds,
-    ...tokenFormat(audience),
+    ...tokenFormat(audience, algorithms),
   };
 }
 
-function tokenFormat(audience: TokenAudience): Pick<ResourceServer, 'accessTokenFormat' | 'jwt'> {
+function tokenFormat(
+  audience: TokenAudience,
+  algorithms: readonly string[],
+): Pick<ResourceServer, 'accessTokenFormat' | 'jwt'> {
   if (audience.accessTokenFormat === 'opaque') return { accessTokenFormat: 'opaque' };
+  if (!algorithms.includes(audience.signingAlgorithm)) {
+    // oidc-provider would take a retired key rather than none.
+    throw new Error(`no key signs ${audience.signingAlgorithm} for ${audience.identifier}`);
+  }
   return { accessTokenFormat: 'jwt', jwt: { sign: { alg: audience.signingAlgorithm } } };
 }
 

@@ -60,7 +60,15 @@ class LocalSigningKey extends ExternalSigningKey {
   }
 }
 
-/** The keys that sign, the first of an algorithm before its others. */
+/** Algorithms for which one of the keys signs: what may be promised and used. */
+export function algorithmsThatSign(privateKeys: readonly JWK[]): string[] {
+  const signing = privateKeys.filter(
+    ({ key_ops: operations }) => operations?.includes('sign') ?? true,
+  );
+  return [...new Set(signing.flatMap(({ alg }) => alg ?? []))];
+}
+
+/** The published keys; the first of an algorithm that signs does. */
 export function signingKeyShare(privateKeys: readonly JWK[]): Share {
   // The types know only JWKs; the documented interface for external keys takes instances as well.
   const keys = privateKeys.map((jwk) => new LocalSigningKey(jwk) as unknown as JWK);

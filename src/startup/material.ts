@@ -131,12 +131,14 @@ async function readKeyRing(configuration: Configuration, clock: Clock) {
   }
 }
 
+/** In signing order; what is announced or retired is published, and verifies only (RFC 7517 §4.3). */
 function privateJwks(keys: readonly SigningKey[]): JWK[] {
-  return orderForSigning(keys).map(({ privateJwk, kid, algorithm }) => ({
+  return orderForSigning(keys).map(({ privateJwk, kid, algorithm, stage }) => ({
     ...privateJwk,
     kid,
     alg: algorithm,
     use: 'sig',
+    key_ops: stage === 'active' ? ['sign', 'verify'] : ['verify'],
   }));
 }
 

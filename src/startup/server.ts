@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { Server } from 'node:https';
 import type Router from '@koa/router';
@@ -53,7 +54,7 @@ export async function startServer(
     address: configuration.operationsAddress,
     port: configuration.operationsPort,
     metrics: deps.metrics,
-    readiness: () => readinessOf(state),
+    readiness: () => readinessOf(state, deps.metrics),
   });
   await operations.listen();
   try {
@@ -85,16 +86,18 @@ interface State {
   database?: OpenDatabase;
 }
 
-async function readinessOf({ phase, database }: State) {
+async function readinessOf({ phase, database }: State, metrics: Metrics) {
   const server = phase === 'serving' ? 'ok' : phase;
   try {
     await database?.database.ping();
+    metrics.databaseUp.set({}, 1);
     const isReady = phase === 'serving' && database !== undefined;
     return {
       ready: isReady,
       checks: { server, database: database === undefined ? 'starting' : 'ok' },
     };
   } catch {
+    metrics.databaseUp.set({}, 0);
     return { ready: false, checks: { server, database: 'unavailable' } };
   }
 }
@@ -118,7 +121,7 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   await deps.prepare(app);
   const servers = createServers(app, material, deps);
   const cleanup = startCleanup(configuration, { database, deps });
-  observeDatabase(database, metrics);
+  observe(foundation);
   const { listenAddress, port, mtlsPort } = configuration;
   const ports = {
     public: await listen(servers.public, { address: listenAddress, port }),
@@ -181,6 +184,9 @@ function startCleanup(
     batchSize: cleanupBatchSize,
     intervalMs: cleanupIntervalSeconds * 1000,
     auditRetentionDays,
+    onDeleted(table, rows) {
+      deps.metrics.cleanupDeletedRows.increment({ table }, rows);
+    },
     onBacklog(table, { expiredRows, oldestExpiredSeconds }) {
       deps.metrics.cleanupBacklogRows.set({ table }, expiredRows);
       deps.metrics.cleanupOldestExpiredSeconds.set({ table }, oldestExpiredSeconds);
@@ -190,10 +196,25 @@ function startCleanup(
   return cleanup;
 }
 
-function observeDatabase({ database }: OpenDatabase, metrics: Metrics): void {
+/** What is read at each scrape. */
+function observe({ material, database: { database }, deps: { metrics, clock } }: Foundation): void {
+  const certificates = {
+    server: new X509Certificate(material.tlsCertificate),
+    // The first of the authorities to end: its clients are refused from then on.
+    client_authorities: firstToEnd(readTruststore(material.clientTruststore, clock).certificates),
+  };
   metrics.onScrape(() => {
+    for (const [name, certificate] of Object.entries(certificates)) {
+      const seconds = (certificate.validToDate.getTime() - clock.now().getTime()) / 1000;
+      metrics.certificateExpirySeconds.set({ name }, seconds);
+    }
     for (const [state, value] of Object.entries(database.stats())) {
       metrics.databasePool.set({ state }, value);
     }
   });
+}
+
+function firstToEnd(pems: readonly string[]): X509Certificate {
+  const certificates = pems.map((pem) => new X509Certificate(pem));
+  return certificates.reduce((a, b) => (a.validToDate < b.validToDate ? a : b));
 }

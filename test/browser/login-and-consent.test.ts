@@ -160,8 +160,6 @@ describe('The pages', () => {
 
   it('send an app on the same machine its code', async () => {
     const visit = await hosted.visit();
-    const { certificates } = hosted.server;
-    expect(certificates).toBeDefined();
     const request = await hosted.request({ client_id: 'app', redirect_uri: callbacks.app });
     await reachConsent(visit, request, await hosted.newCustomer());
     // Nothing listens there: that the browser sets out for it is what the policy has to allow.

@@ -47,6 +47,15 @@ describe('npm run demo on a bare machine', () => {
     expect(exitCode).toBe(0);
     expect(await isReady(place)).toBe(false);
   });
+
+  it('stops the server when it is interrupted', { timeout: timeoutMs }, async () => {
+    const running = startScript(demo, place);
+    await running.untilOutput(/^2\. /m);
+    expect(await isReady(place)).toBe(true);
+    await running.stop();
+    expect(running.output()).not.toContain('All 10 steps');
+    expect(await isReady(place)).toBe(false);
+  });
 });
 
 describe('npm run demo beside npm start', () => {

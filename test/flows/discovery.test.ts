@@ -284,56 +284,6 @@ describe('The key set', () => {
   });
 });
 
-describe('The listener for certificates', () => {
-  it.each([
-    '/authorize',
-    '/logout',
-    '/logout/confirm',
-    '/logout/success',
-    '/interaction/x',
-    '/assets/main.css',
-  ])('does not offer %s', async (path) => {
-    const fetchWithCertificate = server.fetch(server.tpp);
-    expect((await send(fetchWithCertificate, server.mtlsOrigin + path)).status).toBe(404);
-    const form = { client_id: 'tpp' };
-    expect((await post(fetchWithCertificate, server.mtlsOrigin + path, { form })).status).toBe(404);
-  });
-});
-
-describe('A path that is almost an endpoint', () => {
-  it.each([
-    '/TOKEN',
-    '/token/',
-    '/Jwks',
-    '/jwks/',
-    '/.well-known/OpenID-configuration',
-    '/introspect//',
-    '/%74oken',
-  ])('is not one: %s', async (path) => {
-    for (const { status } of await onBothDoors(path)) expect(status).toBe(404);
-    const form = { grant_type: 'client_credentials' };
-    const headers = basic('web', server.secrets.web);
-    const posted = await post(server.fetch(), server.issuer + path, { form, headers });
-    expect(posted.status).toBe(404);
-  });
-});
-
-describe('Another method', () => {
-  it.each([
-    ['DELETE', '/token', 'POST'],
-    ['GET', '/token', 'POST'],
-    ['GET', '/introspect', 'POST'],
-    ['PUT', '/revoke', 'POST'],
-    ['POST', '/jwks', 'GET'],
-    ['PATCH', '/userinfo', 'GET, POST'],
-    ['POST', '/authorize', 'GET'],
-    ['DELETE', openidConfiguration, 'GET'],
-  ])('%s %s is answered with 405 and what is allowed', async (method, path, allowed) => {
-    const { status, headers } = await send(server.fetch(), server.issuer + path, { method });
-    expect([status, headers.get('allow')]).toEqual([405, allowed]);
-  });
-});
-
 describe('A client by its own secret', () => {
   it('finds the same endpoints', async () => {
     const configuration = await discover(server, {

@@ -129,6 +129,19 @@ describe('A customer', () => {
     expect(await isSignedIn(agent)).toBe(false);
   });
 
+  it('is asked alike when the client sends its request by POST', async () => {
+    const agent = createCustomerAgent(server);
+    const { id_token = '' } = await signIn(agent);
+    const body = new URLSearchParams({
+      id_token_hint: id_token,
+      post_logout_redirect_uri: loggedOut,
+    });
+    const page = await agent.open(`${server.issuer}/logout`, { method: 'POST', body });
+    expect(page.html).toContain('Example Web');
+    const back = await agent.submit(page, { logout: 'yes' });
+    expect(back.url).toBe(loggedOut);
+  });
+
   it('may stay signed in', async () => {
     const agent = createCustomerAgent(server);
     await signIn(agent);

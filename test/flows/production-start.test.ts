@@ -110,7 +110,7 @@ describe('A start in production without any setting', () => {
 });
 
 describe('A start in production is refused for one fault alone:', () => {
-  const one = async (changes: Environment, pattern: RegExp) => {
+  const expectRefusal = async (changes: Environment, pattern: RegExp) => {
     const problems = await refusal(changes);
     expect(problems).toEqual([expect.stringMatching(pattern)]);
     for (const value of Object.values(safe).filter((text) => text.length === 43)) {
@@ -119,48 +119,60 @@ describe('A start in production is refused for one fault alone:', () => {
   };
 
   it('plain http for either origin', async () => {
-    await one({ COUNTERSIGN_ISSUER: 'http://auth.bank.test' }, /ISSUER is http:.*use an https/);
-    await one({ COUNTERSIGN_MTLS_ORIGIN: 'http://mtls.bank.test' }, /MTLS_ORIGIN is http:/);
+    await expectRefusal(
+      { COUNTERSIGN_ISSUER: 'http://auth.bank.test' },
+      /ISSUER is http:.*use an https/,
+    );
+    await expectRefusal(
+      { COUNTERSIGN_MTLS_ORIGIN: 'http://mtls.bank.test' },
+      /MTLS_ORIGIN is http:/,
+    );
   });
 
   it('one origin for both listeners', async () => {
-    await one({ COUNTERSIGN_MTLS_ORIGIN: 'https://auth.bank.test' }, /is the same as/);
+    await expectRefusal({ COUNTERSIGN_MTLS_ORIGIN: 'https://auth.bank.test' }, /is the same as/);
   });
 
   it('the origin of a developer’s machine', async () => {
-    await one({ COUNTERSIGN_ISSUER: 'https://localhost:8443' }, /set the origin that clients use/);
+    await expectRefusal(
+      { COUNTERSIGN_ISSUER: 'https://localhost:8443' },
+      /set the origin that clients use/,
+    );
   });
 
   it('no database, unless the embedded one is allowed', async () => {
-    await one({ DATABASE_URL: undefined }, /DATABASE_URL is not set/);
+    await expectRefusal({ DATABASE_URL: undefined }, /DATABASE_URL is not set/);
   });
 
   it('a secret that repeats another, or is not random', async () => {
     const { COUNTERSIGN_DIGEST_KEY: digestKey } = safe;
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_PAIRWISE_SALT: digestKey },
       /PAIRWISE_SALT repeats a value of .*DIGEST/,
     );
     const weak = Buffer.alloc(32, 'secret').toString('base64url');
-    await one({ COUNTERSIGN_COOKIE_KEYS: weak }, /COOKIE_KEYS is not random/);
+    await expectRefusal({ COUNTERSIGN_COOKIE_KEYS: weak }, /COOKIE_KEYS is not random/);
   });
 
   it('a secret that development created', async () => {
     const keys = path.join(directory.path, 'keys');
     const secrets = developmentSecrets(createPrivateFiles(keys));
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_ENCRYPTION_KEYS: `${key()},${secrets.encryptionKey}` },
       /ENCRYPTION_KEYS is a secret that development created/,
     );
-    await one({ COUNTERSIGN_DIGEST_KEY: secrets.digestKey }, /DIGEST_KEY is a secret that dev/);
+    await expectRefusal(
+      { COUNTERSIGN_DIGEST_KEY: secrets.digestKey },
+      /DIGEST_KEY is a secret that dev/,
+    );
   });
 
   it('a secret of the wrong length', async () => {
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_COOKIE_KEYS: randomBytes(16).toString('base64url') },
       /must be 32 bytes/,
     );
-    await one({ COUNTERSIGN_DIGEST_KEY: '' }, /must be 32 bytes/);
+    await expectRefusal({ COUNTERSIGN_DIGEST_KEY: '' }, /must be 32 bytes/);
   });
 
   it('a certificate of the CA that development creates', async () => {
@@ -168,29 +180,41 @@ describe('A start in production is refused for one fault alone:', () => {
     const { certificatePem, privateKeyPem } = await serverCertificate(authority, [
       'auth.bank.test',
     ]);
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_TLS_CERTIFICATE: certificatePem, COUNTERSIGN_TLS_PRIVATE_KEY: privateKeyPem },
       /TLS_CERTIFICATE is from the CA that development created/,
     );
     const truststore = [certificates.authority.certificatePem, authority.certificatePem].join('\n');
-    await one({ COUNTERSIGN_CLIENT_TRUSTSTORE: truststore }, /TRUSTSTORE holds the CA that dev/);
+    await expectRefusal(
+      { COUNTERSIGN_CLIENT_TRUSTSTORE: truststore },
+      /TRUSTSTORE holds the CA that dev/,
+    );
   });
 
   it('a certificate that is none, or does not fit its key', async () => {
-    await one({ COUNTERSIGN_TLS_CERTIFICATE: 'nonsense' }, /TLS_CERTIFICATE can't be read/);
-    await one({ COUNTERSIGN_CLIENT_TRUSTSTORE: 'nonsense' }, /CLIENT_TRUSTSTORE: .*no certificate/);
+    await expectRefusal(
+      { COUNTERSIGN_TLS_CERTIFICATE: 'nonsense' },
+      /TLS_CERTIFICATE can't be read/,
+    );
+    await expectRefusal(
+      { COUNTERSIGN_CLIENT_TRUSTSTORE: 'nonsense' },
+      /CLIENT_TRUSTSTORE: .*no certificate/,
+    );
     const other = await serverCertificate(certificates.authority);
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_TLS_PRIVATE_KEY: other.privateKeyPem },
       /TLS_PRIVATE_KEY does not belong/,
     );
-    await one({ COUNTERSIGN_TLS_PRIVATE_KEY: 'nonsense' }, /TLS_PRIVATE_KEY can't be read/);
+    await expectRefusal(
+      { COUNTERSIGN_TLS_PRIVATE_KEY: 'nonsense' },
+      /TLS_PRIVATE_KEY can't be read/,
+    );
   });
 
   it('no signing key, or one that others may read', async () => {
     const empty = path.join(directory.path, 'empty');
     await mkdir(empty);
-    await one({ COUNTERSIGN_KEYS_DIRECTORY: empty }, /no active RS256 signing key/);
+    await expectRefusal({ COUNTERSIGN_KEYS_DIRECTORY: empty }, /no active RS256 signing key/);
     const open = path.join(directory.path, 'open');
     const files = createKeyFiles(path.join(open, 'signing'), systemClock);
     const { kid } = await files.generate('RS256', 'active');
@@ -200,18 +224,21 @@ describe('A start in production is refused for one fault alone:', () => {
   });
 
   it('a variable that is no setting', async () => {
-    await one({ COUNTERSIGN_ISUER: 'https://x.test' }, /COUNTERSIGN_ISUER is not a setting/);
+    await expectRefusal(
+      { COUNTERSIGN_ISUER: 'https://x.test' },
+      /COUNTERSIGN_ISUER is not a setting/,
+    );
   });
 
   it('a file that can’t be read, and a value that is there twice', async () => {
-    await one(
+    await expectRefusal(
       {
         COUNTERSIGN_TLS_PRIVATE_KEY: undefined,
         COUNTERSIGN_TLS_PRIVATE_KEY_FILE: '/nowhere/tls.key',
       },
       /TLS_PRIVATE_KEY_FILE can't be read: ENOENT/,
     );
-    await one(
+    await expectRefusal(
       { COUNTERSIGN_DIGEST_KEY_FILE: await file('digest', key()) },
       /DIGEST_KEY and COUNTERSIGN_DIGEST_KEY_FILE are both set/,
     );
@@ -226,7 +253,7 @@ describe('A start in production is refused for one fault alone:', () => {
     ['COUNTERSIGN_ACCESS_TOKEN_TTL', '901'],
     ['COUNTERSIGN_AUTHORIZATION_CODE_TTL', '61'],
   ])('%s=%s', async (variable, value) => {
-    await one({ [variable]: value }, new RegExp(`^ {2}- ${variable} `));
+    await expectRefusal({ [variable]: value }, new RegExp(`^ {2}- ${variable} `));
   });
 });
 

@@ -19,6 +19,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 const forWeb = { redirect_uri: callbacks.web, scope: 'openid accounts' };
+const evilUrl = 'https://evil.example/';
 const targets = [
   'https://evil.example/',
   '//evil.example/',
@@ -113,7 +114,7 @@ describe('Our pages send nobody', () => {
   it('away by parameters that other products know', async () => {
     const names = ['next', 'url', 'redirect', 'return', 'return_to', 'returnTo', 'continue'];
     const more = [...names, 'goto', 'target', 'target_link_uri', 'redirect_url', 'callback', 'iss'];
-    const query = new URLSearchParams(more.map((name) => [name, 'https://evil.example/']));
+    const query = new URLSearchParams(more.map((name): [string, string] => [name, evilUrl]));
     const agent = createCustomerAgent(server);
     const { url } = await authorizationRequest(web, forWeb);
     const login = await agent.open(`${url}&${query.toString()}`);

@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => ground.close());
 
-const newId = () => randomUUID();
+const newId = (): string => randomUUID();
 
 async function save(kind: string, payload: object = {}, id = newId()): Promise<string> {
   await stores[0].adapterFor(kind).upsert(id, { jti: id, kind, ...payload }, 60);
@@ -173,7 +173,7 @@ describe('Identifiers that may be used once', () => {
   });
 
   it('differ by issuer and id, however they are cut', async () => {
-    const { firstUse } = createSingleUseStore(ground.prisma);
+    const store = createSingleUseStore(ground.prisma);
     const expiresAt = new Date('2100-01-01');
     const uses = [
       ['a', 'bc'],
@@ -183,8 +183,8 @@ describe('Identifiers that may be used once', () => {
       ['1:a', 'bc'],
     ] as const;
     for (const [issuer, jti] of uses) {
-      expect(await firstUse({ issuer, jti, expiresAt })).toBe(true);
-      expect(await firstUse({ issuer, jti, expiresAt })).toBe(false);
+      expect(await store.firstUse({ issuer, jti, expiresAt })).toBe(true);
+      expect(await store.firstUse({ issuer, jti, expiresAt })).toBe(false);
     }
   });
 

@@ -86,8 +86,8 @@ describe('A client', () => {
   it('may have no permission at a resource server that does not exist, and is not stored then', async () => {
     const id = newId();
     const permissions = { 'https://nowhere.test': ['x'] };
-    for (const write of [clients.insert, clients.save]) {
-      await expect(write(draft(id, { permissions }))).rejects.toMatchObject({
+    for (const write of ['insert', 'save'] as const) {
+      await expect(clients[write](draft(id, { permissions }))).rejects.toMatchObject({
         code: 'resource_server_not_found',
       });
     }

@@ -121,7 +121,7 @@ describe('The login throttle', () => {
       createLoginThrottle({ ...ground, prisma, clock });
     return {
       processes: [create(ground.prisma), create(ground.other)] as const,
-      wait(seconds: number) {
+      wait: (seconds: number) => {
         now = new Date(now.getTime() + seconds * 1000);
       },
     };

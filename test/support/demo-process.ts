@@ -50,7 +50,7 @@ export function startScript(script: string, { environment }: EmptyPlace) {
   });
   let output = '';
   let errors = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const written = child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   const ended = once(child, 'close') as Promise<[number | null]>;
   return {
@@ -60,6 +60,10 @@ export function startScript(script: string, { environment }: EmptyPlace) {
       return { exitCode, output, errors };
     },
     output: () => output,
+    /** Waits until it has written this; the caller's test timeout is the limit. */
+    async untilOutput(pattern: RegExp) {
+      while (!pattern.test(output)) await once(written, 'data');
+    },
     async stop() {
       child.kill('SIGTERM');
       await ended;

@@ -43,6 +43,8 @@ export interface ServerOptions {
   resourceServers?: Record<string, unknown>[];
   /** Algorithms with an active signing key besides RS256. */
   algorithms?: readonly SigningAlgorithm[];
+  /** Algorithms with a key that is published but does not sign any more. */
+  retiredAlgorithms?: readonly SigningAlgorithm[];
   /** Another server's data and keys: for several processes on one database. */
   beside?: AuthorizationServer;
 }
@@ -176,12 +178,12 @@ type Foundation = Pick<
 > &
   Partial<Pick<AuthorizationServer, 'issuer' | 'mtlsOrigin'>>;
 
-async function newFoundation({ algorithms = [] }: ServerOptions): Promise<Foundation> {
+async function newFoundation(options: ServerOptions): Promise<Foundation> {
   const certificates = await createTestCertificates();
   return {
     certificates,
     database: await testDatabase(),
-    material: await testMaterial(certificates, algorithms),
+    material: await testMaterial(certificates, options),
     customer: { id: '', username: 'casey', password: newSecret() },
     secrets: { web: newSecret(), 'accounts-rs': newSecret(), 'opaque-rs': newSecret() },
   };
@@ -234,10 +236,11 @@ async function fill(
   customer.id = added.id;
 }
 
-function createFetches(
+/** `fetch` with certificates for a server that listens on these ports. */
+export function createFetches(
   { issuer, mtlsOrigin }: Pick<Configuration, 'issuer' | 'mtlsOrigin'>,
   { authority }: TestCertificates,
-  { ports }: RunningServer,
+  { ports }: Pick<RunningServer, 'ports'>,
 ) {
   const agents: Agent[] = [];
   const ownPorts: Partial<Record<string, string>> = {
@@ -273,12 +276,14 @@ function createFetches(
 
 async function testMaterial(
   { authority, server }: TestCertificates,
-  algorithms: readonly SigningAlgorithm[],
+  { algorithms = [], retiredAlgorithms = [] }: ServerOptions,
 ): Promise<Material> {
   const directory = await temporaryDirectory();
   const files = createKeyFiles(path.join(directory.path, 'signing'), systemClock);
   const keys = await Promise.all(
-    (['RS256', ...algorithms] as const).map((algorithm) => files.generate(algorithm, 'active')),
+    (['RS256', ...algorithms, ...retiredAlgorithms] as const).map((algorithm) =>
+      files.generate(algorithm, 'active'),
+    ),
   );
   await directory.remove();
   return {
@@ -287,6 +292,7 @@ async function testMaterial(
       kid,
       alg: algorithm,
       use: 'sig',
+      key_ops: retiredAlgorithms.includes(algorithm) ? ['verify'] : ['sign', 'verify'],
     })),
     cookieKeys: [randomBytes(32)],
     encryptionKeys: [randomBytes(32)],

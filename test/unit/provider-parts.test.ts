@@ -35,7 +35,7 @@ describe('A path', () => {
     }
     fc.assert(
       fc.property(fc.webPath(), (path) => {
-        if (isAlmostEndpoint(path)) expect(path).toMatch(/[A-Z]|\/$/);
+        expect(!isAlmostEndpoint(path) || /[A-Z]|\/$/.test(path)).toBe(true);
       }),
     );
   });
@@ -65,6 +65,6 @@ describe('A resource server', () => {
     [{ scopes: { 'a b': {} } }, 'malformed'],
     [{ scopes: { openid: {} } }, 'belongs to OpenID'],
   ])('with %j is refused', (change, reason) => {
-    expect(() => checkResourceServer({ ...good, ...change } as ResourceServer)).toThrow(reason);
+    expect(() => checkResourceServer({ ...good, ...change })).toThrow(reason);
   });
 });

@@ -49,29 +49,29 @@ describe('A sealed value', () => {
   const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
 
   it('opens to what was sealed, in its context', () => {
-    const { seal, open } = createEncryption([newKey]);
+    const box = createEncryption([newKey]);
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string(), (plaintext, context) => {
-        expect(open(seal(plaintext, context), context)).toBe(plaintext);
+        expect(box.open(box.seal(plaintext, context), context)).toBe(plaintext);
       }),
     );
   });
 
   it('is different each time, and does not show what is in it', () => {
-    const { seal } = createEncryption([newKey]);
-    const [first, second] = [seal('plain text', 'x'), seal('plain text', 'x')];
+    const box = createEncryption([newKey]);
+    const [first, second] = [box.seal('plain text', 'x'), box.seal('plain text', 'x')];
     expect(Buffer.from(first).equals(Buffer.from(second))).toBe(false);
     expect(Buffer.from(first).includes('plain')).toBe(false);
   });
 
   it('does not open in another context, or when any byte was changed or is missing', () => {
-    const { seal, open } = createEncryption([newKey]);
-    const sealed = seal('value', 'customer:1');
-    expect(() => open(sealed, 'customer:2')).toThrow();
+    const box = createEncryption([newKey]);
+    const sealed = box.seal('value', 'customer:1');
+    expect(() => box.open(sealed, 'customer:2')).toThrow();
     for (let index = 0; index < sealed.length; index += 1) {
       const changed = Uint8Array.from(sealed, (byte, i) => (i === index ? byte ^ 1 : byte));
-      expect(() => open(changed, 'customer:1')).toThrow();
-      expect(() => open(sealed.subarray(0, index), 'customer:1')).toThrow();
+      expect(() => box.open(changed, 'customer:1')).toThrow();
+      expect(() => box.open(sealed.subarray(0, index), 'customer:1')).toThrow();
     }
   });
 

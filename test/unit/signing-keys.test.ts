@@ -79,10 +79,10 @@ describe('A folder of keys', () => {
 });
 
 describe('An operator’s own key', () => {
-  const pem = (bits: number) =>
-    generateKeyPairSync('rsa', { modulusLength: bits })
-      .privateKey.export({ type: 'pkcs8', format: 'pem' })
-      .toString();
+  function pem(bits: number): string {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: bits });
+    return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  }
 
   it('is taken', async () => {
     const key = await files.importPem(pem(2048), 'PS256', 'announced');
@@ -90,8 +90,8 @@ describe('An operator’s own key', () => {
   });
 
   it.each([
-    ['too weak', () => pem(1024), 'RS256'],
-    ['of another kind', () => pem(2048), 'ES256'],
+    ['too weak', (): string => pem(1024), 'RS256'],
+    ['of another kind', (): string => pem(2048), 'ES256'],
     ['no key', () => 'nonsense', 'RS256'],
   ] as const)('that is %s is refused, and nothing is written', async (_name, text, algorithm) => {
     await expect(files.importPem(text(), algorithm, 'active')).rejects.toMatchObject({
