@@ -25,6 +25,10 @@ const absoluteForm = /^https:\/\/([^/?#\s]+)(\/\S*)?$/i;
 /** The host named in the request target (RFC 9112 §3.2.2); undefined for the usual form, which begins with a slash. */
 function targetOf(request: IncomingMessage): { host: string; path: string } | undefined {
   const target = request.url ?? '/';
+  // RFC 9112 §3.2 has no fragment; who is in front of us may have taken it for a part of the path.
+  if (target.includes('#')) {
+    throw new Problem('invalid_request', { detail: 'the request target has a fragment' });
+  }
   if (target.startsWith('/')) return undefined;
   const [, host, path] = absoluteForm.exec(target) ?? [];
   if (host === undefined) {

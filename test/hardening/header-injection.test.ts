@@ -117,7 +117,6 @@ describe('A line break ends no header line', () => {
       const headers = {
         'X-Fapi-Interaction-Id': value,
         'X-Request-Id': value,
-        Origin: value,
         Cookie: `__Host-language=${value}`,
         'Accept-Language': value,
         Authorization: `Bearer ${value}`,

@@ -133,7 +133,7 @@ const offered: Record<string, readonly string[]> = {
   '/introspect': ['POST'],
   '/revoke': ['POST'],
   '/userinfo': ['GET', 'HEAD', 'POST'],
-  '/logout': ['GET', 'HEAD'],
+  '/logout': ['GET', 'HEAD', 'POST'],
   '/logout/confirm': ['POST'],
   '/jwks': ['GET', 'HEAD'],
   '/.well-known/openid-configuration': ['GET', 'HEAD'],

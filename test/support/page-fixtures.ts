@@ -115,6 +115,10 @@ export const pageFixtures: PageFixture[] = [
   fixture('logout-client', 'logout', { form: logoutForm, clientName: 'Example Money' }),
   fixture('logged-out', 'logged-out', { clientName: 'Example Money' }),
   fixture('still-signed-in', 'logged-out', { stillSignedIn: true }),
+  fixture('carry-on', 'carry-on', {
+    action: 'https://money.example/callback',
+    fields: [{ name: 'code', value: 'Vq3Zc1mY5x0R7nK2eJ8wL4tB6uS9dHpG' }],
+  }),
   ...errorCodes.map((code) => fixture(`error-${code}`, 'error', { code, reference })),
   fixture('error-back', 'error', {
     code: 'access_denied',

@@ -38,7 +38,16 @@ describe('a CSRF token', () => {
   it('is refused when it is cut, lengthened or no string', () => {
     const token = csrf.token('a');
     const long = Buffer.concat([Buffer.from(token, 'base64url'), Buffer.alloc(1)]);
-    const wrong = ['', token.slice(0, -4), long.toString('base64url'), undefined, null, [token], 7, {}];
+    const wrong = [
+      '',
+      token.slice(0, -4),
+      long.toString('base64url'),
+      undefined,
+      null,
+      [token],
+      7,
+      {},
+    ];
     for (const given of wrong) {
       expect(() => {
         csrf.verify('a', given);
