@@ -90,6 +90,11 @@ function createFormatters(format: string): Pick<Locale, 'date' | 'duration'> {
   };
 }
 
+// Keys come from scopes too, and `constructor` is one that a client may name.
+function ownValue<T>(record: Record<string, T>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
 interface LocaleSource {
   tag: string;
   texts: z.infer<typeof textsSchema>;
@@ -100,14 +105,14 @@ interface LocaleSource {
 function createLocale({ tag, texts, fallback, onMissing }: LocaleSource): Locale {
   const direction = texts['locale.direction'];
   const find = (key: string): string => {
-    const own = texts[key];
+    const own = ownValue(texts, key);
     if (own !== undefined) return own;
     onMissing(tag, key);
-    return fallback[key] ?? key;
+    return ownValue(fallback, key) ?? key;
   };
   const text: Locale['text'] = (key, values = {}) =>
     find(key).replace(/\{(\w+)\}/g, (_, name: string) => {
-      const value = values[name];
+      const value = ownValue(values, name);
       if (value === undefined) onMissing(tag, `${key} {${name}}`);
       return value === undefined ? '' : isolate(value, direction);
     });
@@ -115,7 +120,7 @@ function createLocale({ tag, texts, fallback, onMissing }: LocaleSource): Locale
     tag,
     name: texts['locale.name'],
     direction,
-    has: (key) => Object.hasOwn(texts, key) || Object.hasOwn(fallback, key),
+    has: (key) => ownValue(texts, key) !== undefined || ownValue(fallback, key) !== undefined,
     text,
     ...createFormatters(texts['locale.format']),
   };

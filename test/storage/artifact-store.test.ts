@@ -60,8 +60,8 @@ describe('An artifact', () => {
   });
 
   it('can’t be moved to another id', async () => {
-    const [one, two] = [await save('AccessToken'), await save('AccessToken')];
-    const rows = await ground.prisma.artifact.findMany({ where: { kind: 'AccessToken' } });
+    const [one, two] = [await save('DeviceCode'), await save('DeviceCode')];
+    const rows = await ground.prisma.artifact.findMany({ where: { kind: 'DeviceCode' } });
     const [first, second] = rows;
     if (first === undefined || second === undefined) throw new Error('no rows');
     for (const [at, from] of [
@@ -72,9 +72,9 @@ describe('An artifact', () => {
       await ground.prisma.artifact.update({ where, data: { payload: from.payload } });
     }
     for (const id of [one, two]) {
-      await expect(stores[0].adapterFor('AccessToken').find(id)).rejects.toThrow();
+      await expect(stores[0].adapterFor('DeviceCode').find(id)).rejects.toThrow();
     }
-    await ground.prisma.artifact.deleteMany({ where: { kind: 'AccessToken' } });
+    await ground.prisma.artifact.deleteMany({ where: { kind: 'DeviceCode' } });
   });
 
   it('is gone when it was destroyed', async () => {

@@ -31,6 +31,12 @@ export interface PageSite {
   close(): Promise<void>;
 }
 
+export interface PageSiteOptions {
+  callbackOrigin?: string;
+  /** Whether the pages' policy names the callback's origin, as it must. */
+  namesCallback?: boolean;
+}
+
 /** The locales plus Arabic in name only: English words, written from right to left. */
 function rightToLeftLocales(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'countersign-locales-'));
@@ -47,10 +53,9 @@ function rightToLeftLocales(): string {
 
 /**
  * Serves the fixtures at `/<name>?ui_locales=…` with the real headers, assets and CSRF protection.
- * `?script=off` forbids scripts by policy; `?bank=long` gives the bank its longest name. Forms are
- * answered by a redirect to `callbackOrigin`, as the authorization endpoint does.
+ * `?bank=long` gives the bank its longest name. Forms are answered by a redirect to `callbackOrigin`, as the authorization endpoint does.
  */
-export async function startPageSite(options: { callbackOrigin?: string } = {}): Promise<PageSite> {
+export async function startPageSite(options: PageSiteOptions = {}): Promise<PageSite> {
   const directory = rightToLeftLocales();
   const locales = createLocales(directory);
   const brand = { name: 'Example Bank', helpUrl: 'https://bank.example/help' };
@@ -77,12 +82,9 @@ export async function startPageSite(options: { callbackOrigin?: string } = {}): 
   app.use((ctx) => {
     const wanted = pageFixtures.find(({ name }) => `/${name}` === ctx.path);
     if (wanted === undefined) return;
-    const { callbackOrigin } = options;
-    pageHeaders(ctx, callbackOrigin === undefined ? {} : { formActions: [callbackOrigin] });
-    if (ctx.query['script'] === 'off') {
-      const policy = String(ctx.response.get('Content-Security-Policy'));
-      ctx.set('Content-Security-Policy', policy.replace("script-src 'self'", "script-src 'none'"));
-    }
+    const { callbackOrigin, namesCallback = true } = options;
+    const isNamed = callbackOrigin !== undefined && namesCallback;
+    pageHeaders(ctx, { formActions: isNamed ? [callbackOrigin] : [] });
     const locale = locales.chooseLocale({ uiLocales: String(ctx.query['ui_locales'] ?? '') });
     const html = wanted.render(ctx.query['bank'] === 'long' ? longRenderer : renderer, {
       locale,

@@ -98,7 +98,7 @@ function spawnWaiting(compileCache: string): Waiting {
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
   }
-  const ended = once(child, 'exit').then(([code, signal]) => ({
+  const ended = once(child, 'close').then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null,
   }));
