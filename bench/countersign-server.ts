@@ -1,5 +1,3 @@
-import { createWriteStream } from 'node:fs';
-import { devNull } from 'node:os';
 import { systemClock } from '../src/clock.ts';
 import type { App } from '../src/app.ts';
 import { loadConfiguration } from '../src/config/load.ts';
@@ -43,11 +41,7 @@ answerParent<ServerCalls>({
 function start() {
   const loaded = loadConfiguration(environmentOf(place));
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
-  const logger = createLogger({
-    level: 'info',
-    format: 'json',
-    destination: createWriteStream(devNull),
-  });
+  const logger = createLogger({ level: 'info', format: 'json' });
   return startServer(loaded.configuration, () => Promise.resolve(materialOf(world)), {
     logger,
     metrics: createMetrics(),

@@ -22,8 +22,15 @@ answerParent<LoadCalls>({
     );
   },
 
-  async once({ server, flow }) {
-    await Promise.all(lanesOf([server]).map((lane) => flows[flow](lane)));
+  async warm({ server, flow }) {
+    const isManyClients = flow.startsWith('client-credentials');
+    await Promise.all(
+      lanesOf([server]).map(async (lane) => {
+        for (let turn = 0; turn < (isManyClients ? lane.turns : 1); turn += 1) {
+          await flows[flow](lane);
+        }
+      }),
+    );
   },
 
   async alone({ server, flow }) {

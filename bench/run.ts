@@ -86,9 +86,10 @@ async function startProcesses(
   const worldFile = path.join(directory, 'world.json');
   writeWorld(worldFile, world);
   const file = (name: string) => path.resolve(import.meta.dirname, `${name}.ts`);
+  const logFile = (name: string) => path.join(directory, `${name}.log`);
   const start = async (name: ServerName) => {
     const script = name === 'bare' ? 'bare-server' : 'countersign-server';
-    const child = startChild<ServerCalls>(file(script), [worldFile, name]);
+    const child = startChild<ServerCalls>(file(script), [worldFile, name], logFile(name));
     cleanup.defer(() => child.stop());
     await child.call('ready', null);
     return child;
@@ -100,7 +101,7 @@ async function startProcesses(
     second: await start('second'),
     small: await start('small'),
   };
-  const load = startChild<LoadCalls>(file('load-generator'), [worldFile]);
+  const load = startChild<LoadCalls>(file('load-generator'), [worldFile], logFile('load'));
   cleanup.defer(() => load.stop());
   return { servers, load };
 }

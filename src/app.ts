@@ -34,7 +34,7 @@ import { rejectAlmostEndpoints, rejectPagesOverMtls, allowedMethods } from './pr
 import { createEngine } from './provider/engine.ts';
 import type { Engine } from './provider/engine.ts';
 import { createInteractions } from './provider/interactions.ts';
-import { addLogoutByPost } from './provider/logout-pages.ts';
+import { acceptByPost } from './provider/posted-pages.ts';
 import { dispatchInteraction } from './provider/interaction-routes.ts';
 import { createHostedPages } from './provider/hosted-pages.ts';
 import type { Lifetimes } from './provider/ports.ts';
@@ -245,7 +245,7 @@ function createRoutes(settings: AppSettings, deps: AppDependencies, parts: Parts
   dispatchInteraction(router, { interactions, login: loginPages, consent: consentPages });
   loginPages.addRoutes(router);
   consentPages.addRoutes(router);
-  addLogoutByPost(router, issuer);
+  acceptByPost(router, issuer);
   settings.developmentRoutes?.(router, pages);
   return router;
 }

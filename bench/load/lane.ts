@@ -20,6 +20,8 @@ export interface Lane {
   newBrowser: () => Browser;
   /** The next client whose turn it is; all of them use this lane's certificate. */
   nextClient: () => string;
+  /** After so many every client had its turn. */
+  turns: number;
   /** The client of the customer's tokens. */
   client: string;
   /** HTTP Basic of a resource server. */
@@ -50,6 +52,7 @@ export async function createLane(
     signedIn: newBrowser(),
     newBrowser,
     client: `tpp-${String(index)}`,
+    turns: Math.ceil(place.clients / laneCount),
     nextClient() {
       turn = turn + laneCount < place.clients ? turn + laneCount : index;
       return `tpp-${String(turn)}`;

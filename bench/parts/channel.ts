@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 
 /** What one process may ask another over IPC: a name, one argument, one answer. */
 type Argument<Call> = Call extends (argument: infer A) => unknown ? A : never;
@@ -35,9 +36,19 @@ interface Waiting {
 /** As `npm start` runs the server. */
 const execArgv = ['--max-semi-space-size=8'];
 
-/** Starts `file` in a process of its own, with this environment and no other. */
-export function startChild<Calls>(file: string, parameters: readonly string[]): Child<Calls> {
-  const child = fork(file, [...parameters], { execArgv, env: { NODE_ENV: 'production' } });
+/** Starts `file` in a process of its own, with its output in `logFile` and no environment but NODE_ENV. */
+export function startChild<Calls>(
+  file: string,
+  parameters: readonly string[],
+  logFile: string,
+): Child<Calls> {
+  const log = openSync(logFile, 'a');
+  const child = fork(file, [...parameters], {
+    execArgv,
+    env: { NODE_ENV: 'production' },
+    stdio: ['ignore', log, 'inherit', 'ipc'],
+  });
+  closeSync(log);
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
   child.on('message', (message) => {

@@ -21,8 +21,11 @@ export interface SlotResult {
 export interface LoadCalls {
   /** Opens all lanes to a server; lanes without minted tokens get theirs by login and consent. */
   connect(to: { server: ServerName; minted: LaneTokens[] }): undefined;
-  /** Every lane does one unit, so that connections are open and caches warm. */
-  once(what: { server: ServerName; flow: FlowName }): undefined;
+  /**
+   * Every lane does one unit, so that connections are open, and every client has its turn: between two slots of a flow
+   * more time passes than clients are remembered for, which under load would be a look-up among thousands of tokens.
+   */
+  warm(what: { server: ServerName; flow: FlowName }): undefined;
   /** One lane does one unit. */
   alone(what: { server: ServerName; flow: FlowName }): undefined;
   slot(slot: Slot): SlotResult;

@@ -31,7 +31,7 @@ export async function measure(
   slot: { servers: ServerName[]; flow: FlowName; milliseconds: number },
 ): Promise<Sample> {
   const { servers, flow } = slot;
-  for (const server of servers) await load.call('once', { server, flow });
+  for (const server of servers) await load.call('warm', { server, flow });
   await wait(settleMs);
   const before = await cpuOf(all, servers);
   const { units, ...result } = await load.call('slot', slot);

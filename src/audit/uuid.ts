@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 
 /** Values of the 12-bit counter that orders the identifiers of one millisecond. */
@@ -13,11 +13,11 @@ const counterSeedMask = 0x7ff;
 export function createUuidSequence(clock: Clock): () => string {
   let milliseconds = -1;
   let counter = 0;
-  const advance = (random: Buffer): void => {
+  const advance = (random: string): void => {
     const present = clock.now().getTime();
     if (present > milliseconds) {
       milliseconds = present;
-      counter = random.readUInt16BE(6) & counterSeedMask;
+      counter = Number.parseInt(random.slice(0, 3), 16) & counterSeedMask;
       return;
     }
     counter += 1;
@@ -26,18 +26,11 @@ export function createUuidSequence(clock: Clock): () => string {
     counter = 0;
   };
   return () => {
-    const bytes = randomBytes(16);
-    advance(bytes);
-    bytes.writeUIntBE(milliseconds, 0, 6);
-    bytes.writeUInt16BE(0x7000 | counter, 6);
-    bytes.writeUInt8(0x80 | (bytes.readUInt8(8) & 0x3f), 8);
-    const hex = bytes.toString('hex');
-    return [
-      hex.slice(0, 8),
-      hex.slice(8, 12),
-      hex.slice(12, 16),
-      hex.slice(16, 20),
-      hex.slice(20),
-    ].join('-');
+    // Version 4 has the same variant and its last 62 bits random; Node makes 128 of them at a time.
+    const random = randomUUID();
+    advance(random);
+    const time = milliseconds.toString(16).padStart(12, '0');
+    const order = (0x7000 | counter).toString(16);
+    return `${time.slice(0, 8)}-${time.slice(8)}-${order}-${random.slice(19)}`;
   };
 }

@@ -83,19 +83,22 @@ export function isSecretMethod(method: AuthenticationMethod): boolean {
   return method === 'client_secret_basic' || method === 'client_secret_post';
 }
 
-function redirectFaults({
-  redirect_uris,
-  application_type,
-  grant_types,
-}: ClientMetadata): string[] {
+function redirectFaults(metadata: ClientMetadata): string[] {
+  const { redirect_uris, post_logout_redirect_uris = [], grant_types } = metadata;
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
     return ['redirect_uris must have a member for the authorization code grant'];
   }
-  return redirect_uris.flatMap((uri) => {
-    const fault = redirectFault(uri, application_type ?? 'web');
-    return fault === undefined ? [] : [`redirect URI ${uri} ${fault}`];
+  return [...redirect_uris, ...post_logout_redirect_uris].flatMap((uri) => {
+    const fault = redirectFault(uri, metadata.application_type ?? 'web');
+    return fault === undefined ? [] : [`redirect URI ${JSON.stringify(uri)} ${fault}`];
   });
 }
+
+/** RFC 3986 §2: everything else is read differently by different parsers, such as a backslash or a tab. */
+const uriCharacters = /^(?:[\w.~:/?#[\]@!$&'()*+,;=-]|%[\da-f]{2})+$/i;
+/** A host in plain letters, or an IPv6 literal, and a port; no percent-encoding and no user information. */
+const webOrigin = /^https?:\/\/(?:[a-z\d-]+(?:\.[a-z\d-]+)*|\[[\da-f:]+\])(?::\d+)?(?:[/?]|$)/i;
+const dotSegment = /\/(?:\.|%2e){1,2}(?=[/?]|$)/i;
 
 /** RFC 9700 §2.1: nothing that two parsers could read differently. */
 function redirectFault(uri: string, applicationType: 'web' | 'native'): string | undefined {
@@ -104,6 +107,10 @@ function redirectFault(uri: string, applicationType: 'web' | 'native'): string |
   if (uri.includes('#')) return 'has a fragment';
   if (uri.includes('*')) return 'has a wildcard';
   if (url.username !== '' || url.password !== '') return 'has user information';
+  if (!uriCharacters.test(uri)) return 'has characters that must be percent-encoded';
+  if (dotSegment.test(uri)) return 'has dot segments';
+  const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
+  if (isWeb && !webOrigin.test(uri)) return 'has no plain host name';
   return schemeFault(url, applicationType);
 }
 

@@ -21,6 +21,8 @@ export interface SocketConnection {
 /** The running server. */
 export interface EmbeddedPostgres {
   connection: SocketConnection;
+  /** Where everything lies: not in the folder asked for when its account can't reach that. */
+  directory: string;
   /** Leaves the server, and stops it unless another process uses it. */
   stop(): Promise<void>;
 }
@@ -119,7 +121,11 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       database: DATABASE,
     };
     const shutDownHere = () => shutDownAndTidy(place, connection.host);
-    return { connection, stop: () => presence.leave(shutDownHere) };
+    return {
+      connection,
+      directory: place.root,
+      stop: () => presence.leave(shutDownHere),
+    };
   } catch (error) {
     throw asProblem(error, directory);
   }

@@ -20,14 +20,18 @@ const schemePattern = /^[a-z][a-z0-9+.-]*:$/;
  * scheme stands for it. Throws `client_invalid` for anything that could end the directive.
  */
 function formActionSource(redirectUri: string): string {
-  const url = URL.canParse(redirectUri) ? new URL(redirectUri) : undefined;
-  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
-  if (url !== undefined && isWeb && hostPattern.test(url.host)) return url.origin;
-  const isNamedByScheme = !isWeb || url?.hostname.startsWith('[');
-  const isHarmful =
-    url === undefined || /^(?:javascript|data|blob|file|about):$/.test(url.protocol);
-  if (!isHarmful && isNamedByScheme && schemePattern.test(url.protocol)) return url.protocol;
+  const url = URL.parse(redirectUri);
+  const source = url === null ? undefined : sourceOf(url);
+  if (source !== undefined) return source;
   throw new Problem('client_invalid', { detail: 'a redirect URI does not fit into a policy' });
+}
+
+function sourceOf({ protocol, host, origin }: URL): string | undefined {
+  const isWeb = protocol === 'https:' || protocol === 'http:';
+  if (isWeb && hostPattern.test(host)) return origin;
+  const isNamedByScheme = !isWeb || host.startsWith('[');
+  const isHarmful = /^(?:javascript|data|blob|file|about):$/.test(protocol);
+  return isNamedByScheme && !isHarmful && schemePattern.test(protocol) ? protocol : undefined;
 }
 
 function contentSecurityPolicy(formActions: readonly string[]): string {
@@ -60,8 +64,7 @@ const permissionsPolicy = [
   .join(', ');
 
 /**
- * Headers of every response. Goes before whatever turns errors into responses, and before the
- * provider: oidc-provider adds the hash of its form_post script to a `script-src` that is there.
+ * Headers of every response. Goes before whatever turns errors into responses.
  * `hstsMaxAgeSeconds` 0 leaves HSTS out, because on localhost it would follow the developer
  * into other projects.
  */
@@ -80,7 +83,10 @@ export function securityHeaders({ hstsMaxAgeSeconds }: { hstsMaxAgeSeconds: numb
   }
   return async (ctx, next) => {
     ctx.set(headers);
-    if (!isShared(ctx.path)) ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
+    if (!isShared(ctx.path)) {
+      ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
+      ctx.set('Cache-Control', 'no-store'); // redirects between the pages, too
+    }
     await next();
   };
 }

@@ -45,7 +45,21 @@ interface Walk {
   readonly ancestors: Set<object>;
 }
 
+/** Verdicts on keys met before: nearly all are our own, the same few in every line. */
+const verdicts = new Map<string, boolean>();
+const maxVerdicts = 500;
+const maxRememberedKeyLength = 40;
+
 function isSecretKey(key: string): boolean {
+  const known = verdicts.get(key);
+  if (known !== undefined) return known;
+  const verdict = namesSecret(key);
+  if (verdicts.size < maxVerdicts && key.length <= maxRememberedKeyLength)
+    verdicts.set(key, verdict);
+  return verdict;
+}
+
+function namesSecret(key: string): boolean {
   const plain = key.toLowerCase().replace(/[-_.\s]/g, '');
   return secretKeys.has(plain) || secretKeyEndings.test(plain);
 }

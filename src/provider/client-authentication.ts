@@ -6,7 +6,18 @@ import type { Clients, Share } from './ports.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 
 /** JWS algorithms that `baseline` clients may use; HS* would need secrets in clear. */
-const asymmetric = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+export const assertionAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+
+/** How clients prove who they are. */
+export const confidentialAuthMethods = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+] as const;
+
+export const clientAuthMethods = ['none', ...confidentialAuthMethods] as const;
 
 /** How far a client's clock may be ahead: FAPI 2.0 §5.3.2.1 has us accept 10 s and refuse 60 s. */
 const clockLeadSeconds = 15;
@@ -17,17 +28,12 @@ const longestAssertionSeconds = 3600;
 /** How clients authenticate (RFC 6749, RFC 7523, RFC 8705); `signing` are the algorithms that we have a key for. */
 export function clientAuthenticationShare(clock: Clock, signing: readonly string[]): Share {
   return {
-    clientAuthMethods: [
-      'none',
-      'client_secret_basic',
-      'client_secret_post',
-      'private_key_jwt',
-      'tls_client_auth',
-      'self_signed_tls_client_auth',
-    ],
+    clientAuthMethods: [...clientAuthMethods],
     enabledJWA: {
-      clientAuthSigningAlgValues: [...asymmetric],
-      idTokenSigningAlgValues: asymmetric.filter((algorithm) => signing.includes(algorithm)),
+      clientAuthSigningAlgValues: [...assertionAlgorithms],
+      idTokenSigningAlgValues: assertionAlgorithms.filter((algorithm) =>
+        signing.includes(algorithm),
+      ),
     },
     assertJwtClientAuthClaimsAndHeader(_ctx, { iat, exp, jti }) {
       // RFC 7519 §4.1.7; oidc-provider looks only whether it is there.

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import type Koa from 'koa';
 import type { KoaContextWithOIDC } from 'oidc-provider';
+import {
+  assertionAlgorithms,
+  clientAuthMethods,
+  confidentialAuthMethods,
+} from './client-authentication.ts';
 import type { Share } from './ports.ts';
 import { routes } from './routes.ts';
 
@@ -15,7 +20,22 @@ const aliased = {
 /** Discovery members that oidc-provider does not make by itself. */
 export function discoveryShare(mtlsOrigin: string): Share {
   const aliases = Object.entries(aliased).map(([name, path]) => [name, mtlsOrigin + path] as const);
-  return { discovery: { mtls_endpoint_aliases: Object.fromEntries(aliases) } };
+  return {
+    discovery: {
+      mtls_endpoint_aliases: Object.fromEntries(aliases),
+      // RFC 8414 §2: without them clients would believe that only client_secret_basic is good here.
+      ...authenticationAt('revocation'),
+      ...authenticationAt('introspection'),
+    },
+  };
+}
+
+function authenticationAt(endpoint: 'revocation' | 'introspection') {
+  const methods = endpoint === 'revocation' ? clientAuthMethods : confidentialAuthMethods;
+  return {
+    [`${endpoint}_endpoint_auth_methods_supported`]: [...methods],
+    [`${endpoint}_endpoint_auth_signing_alg_values_supported`]: [...assertionAlgorithms],
+  };
 }
 
 /** How long resource servers may keep the key set and clients the metadata, in seconds. */

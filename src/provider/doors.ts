@@ -29,7 +29,7 @@ export const rejectAlmostEndpoints: Koa.Middleware = (ctx, next) => {
 };
 
 const methods: Record<string, readonly string[]> = {
-  [routes.authorization]: ['GET'],
+  [routes.authorization]: ['GET', 'POST'],
   [routes.token]: ['POST'],
   [routes.introspection]: ['POST'],
   [routes.revocation]: ['POST'],

@@ -16,6 +16,7 @@ import { hostAutomaticForms } from './automatic-forms.ts';
 import { clientAdapter } from './client-adapter.ts';
 import { rememberClients } from './client-instances.ts';
 import { cacheMetadata, discoveryShare } from './discovery.ts';
+import { nameUnauthorizedClients } from './error-codes.ts';
 import { recordAnswer, recordEvents } from './events.ts';
 import { passOnServerErrors } from './server-errors.ts';
 import { interactionShare } from './interactions.ts';
@@ -100,6 +101,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   recordEvents(provider, deps);
   provider.use(passOnServerErrors(provider));
   provider.use(cacheMetadata);
+  provider.use(nameUnauthorizedClients);
   provider.use(hostAutomaticForms(deps.pages));
   provider.use(async function recordAnswers(ctx, next) {
     await next();

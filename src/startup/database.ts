@@ -73,7 +73,11 @@ export async function connectionOf(configuration: Configuration, logger: Logger)
   }
   const directory = path.resolve(configuration.dataDirectory, 'postgres');
   const server = await startEmbeddedPostgres({ directory, logger });
-  return { connection: server.connection, directory, stop: () => server.stop() };
+  return {
+    connection: server.connection,
+    directory: server.directory,
+    stop: () => server.stop(),
+  };
 }
 
 /** Applies what is pending; the names of what was applied. Problem('migration_refused'). */

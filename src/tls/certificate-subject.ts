@@ -24,6 +24,31 @@ export function certificateSubjectMatches(
   property: CertificateSubjectProperty,
   expected: string,
 ): boolean {
+  const known = verdictsOf(certificate);
+  const key = `${property} ${expected}`;
+  const verdict = known.get(key) ?? matches(certificate, property, expected);
+  if (known.size >= maxVerdicts) known.clear();
+  known.set(key, verdict);
+  return verdict;
+}
+
+/** A certificate that many clients' names are tried with must not fill the memory. */
+const maxVerdicts = 64;
+
+/** Nothing in them changes, and parsing both names again for every request costs 40 µs. */
+const verdicts = new WeakMap<X509Certificate, Map<string, boolean>>();
+
+function verdictsOf(certificate: X509Certificate): Map<string, boolean> {
+  const known = verdicts.get(certificate) ?? new Map<string, boolean>();
+  verdicts.set(certificate, known);
+  return known;
+}
+
+function matches(
+  certificate: X509Certificate,
+  property: CertificateSubjectProperty,
+  expected: string,
+): boolean {
   try {
     return matchers[property](certificate, expected);
   } catch (error) {

@@ -130,7 +130,7 @@ describe('A sign-in', () => {
     const visit = await hosted.visit();
     const customer = await hosted.newCustomer();
     await visit.page.goto((await hosted.request()).url);
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 901_000 });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 916_000 }); // and oidc-provider's tolerance
     const answer = await signIn(visit.page, customer);
     expect(answer.status()).toBe(400);
     await expectEnded(visit);
@@ -190,9 +190,7 @@ describe('A form', () => {
     const visit = await hosted.visit();
     const customer = await hosted.newCustomer();
     await visit.page.goto((await hosted.request()).url);
-    await visit.page.locator('input[name="csrf"]').evaluate((input) => {
-      input.setAttribute('value', 'AAAA');
-    });
+    await visit.page.locator('input[name="csrf"]').evaluate('(input) => (input.value = "AAAA")');
     const answer = await signIn(visit.page, customer);
     expect(answer.status()).toBe(403);
     expect(await heading(visit.page)).toBe('This page is too old');

@@ -38,7 +38,6 @@ describe('An authorization request', () => {
   });
 
   it.each([
-    ['for a token', { response_type: 'token' }, 'unsupported_response_type'],
     [
       'for a token by form',
       { response_type: 'token', response_mode: 'form_post' },
@@ -66,12 +65,12 @@ describe('An authorization request', () => {
 
 describe('An address', () => {
   it.each([
-    ['of nothing', '/nowhere', 404, 'There is nothing here'],
-    ['of a sign-in that never was', '/interaction/nothing', 400, 'This sign-in has ended'],
-    ['of its form', '/interaction/nothing/login', 400, 'This sign-in has ended'],
-    ['of an authorization that never was', '/authorize/nothing', 400, 'This sign-in has ended'],
-    ['of a form that was never shown', '/logout/confirm', 405, 'There is nothing here'],
-  ])('%s is answered by a page', async (_, path, status, title) => {
+    { of: 'nothing', path: '/nowhere', status: 404, title: 'There is nothing here' },
+    { of: 'no sign-in', path: '/interaction/x', status: 400, title: 'This sign-in has ended' },
+    { of: 'no login', path: '/interaction/x/login', status: 400, title: 'This sign-in has ended' },
+    { of: 'no request', path: '/authorize/x', status: 400, title: 'This sign-in has ended' },
+    { of: 'a form only', path: '/logout/confirm', status: 405, title: 'There is nothing here' },
+  ])('of $of is answered by a page', async ({ path, status, title }) => {
     const visit = await hosted.visit({ colorScheme: 'dark' });
     expect(await open(visit, hosted.server.issuer + path)).toBe(status);
     expect(await heading(visit.page)).toBe(title);

@@ -11,6 +11,7 @@ import {
   reachConsent,
   signIn,
   startHostedPages,
+  styleOf,
 } from '../support/hosted-pages.ts';
 import type { HostedPages } from '../support/hosted-pages.ts';
 import { callbacks } from '../support/journey.ts';
@@ -174,9 +175,8 @@ describe('The pages', () => {
 async function tabTo(page: Page, selector: string): Promise<void> {
   for (let steps = 0; steps < 15; steps += 1) {
     await page.keyboard.press('Tab');
-    const focus = page.locator(':focus');
-    expect(await focus.evaluate((element) => getComputedStyle(element).outlineStyle)).toBe('solid');
-    if (await focus.evaluate((element, wanted) => element.matches(wanted), selector)) return;
+    expect(await styleOf(page.locator(':focus'), 'outline-style')).toBe('solid');
+    if ((await page.locator(`${selector}:focus`).count()) === 1) return;
   }
   throw new Error(`the tab key does not lead to ${selector}`);
 }

@@ -6,6 +6,7 @@ import {
   reachConsent,
   signIn,
   startHostedPages,
+  styleOf,
 } from '../support/hosted-pages.ts';
 import type { HostedPages } from '../support/hosted-pages.ts';
 import { startAuthorizationServer } from '../support/server.ts';
@@ -83,7 +84,7 @@ describe('Every answer between the app and the app', () => {
     const kept = await visit.context.cookies();
     const session = kept.find(({ name }) => name === '__Host-session');
     expect(session).toMatchObject({ path: '/', secure: true, httpOnly: true, sameSite: 'Lax' });
-    expect(await visit.page.evaluate(() => document.cookie)).toBe('');
+    expect(await visit.page.evaluate<string>('document.cookie')).toBe('');
   });
 
   it('gives the session a new name at the login', async () => {
@@ -130,22 +131,16 @@ describe('With text twice as large', () => {
 
   /** Everything is within the page's width, and nothing is cut off. */
   async function expectAllInSight({ page }: Visit): Promise<void> {
-    const cut = await page.evaluate(() => {
-      const { clientWidth, scrollWidth } = document.documentElement;
-      const boxes = [...document.querySelectorAll('main, main *')].filter((element) => {
-        const { left, right } = element.getBoundingClientRect();
-        return left < 0 || Math.floor(right) > clientWidth;
-      });
-      return [
-        ...boxes.map(({ outerHTML }) => outerHTML),
-        ...(scrollWidth > clientWidth ? ['page'] : []),
-      ];
-    });
+    const cut = await page.evaluate<string[]>(`
+      [...document.querySelectorAll('html, main, main *')]
+        .filter((element) => {
+          const { left, right } = element.getBoundingClientRect();
+          const { clientWidth, scrollWidth } = document.documentElement;
+          return left < 0 || Math.floor(right) > clientWidth || scrollWidth > clientWidth;
+        })
+        .map((element) => element.outerHTML)`);
     expect(cut).toEqual([]);
-    const size = await page
-      .locator('label, .muted')
-      .first()
-      .evaluate((e) => getComputedStyle(e).fontSize);
+    const size = await styleOf(page.locator('label, .muted').first(), 'font-size');
     expect(parseFloat(size)).toBeGreaterThanOrEqual(30);
   }
 

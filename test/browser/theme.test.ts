@@ -6,6 +6,7 @@ import {
   heading,
   reachConsent,
   startHostedPages,
+  styleOf,
 } from '../support/hosted-pages.ts';
 import type { HostedPages } from '../support/hosted-pages.ts';
 import { viewsDirectory } from '../support/page-site.ts';
@@ -51,11 +52,12 @@ describe.each(schemes)('A bank’s own pages, $colorScheme', ({ colorScheme, bra
     expect(await page.title()).toContain('Sparkasse & Söhne <Bank>');
     expect(await page.locator('header').innerText()).toBe('Sparkasse & Söhne <Bank>');
     const logo = page.locator('header img');
-    expect(await logo.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBe(90);
-    expect(await logo.evaluate((image) => image.getBoundingClientRect().height)).toBe(32);
+    expect(await logo.evaluate<number, undefined>('(image) => image.naturalWidth', undefined)).toBe(
+      90,
+    );
+    expect((await logo.boundingBox())?.height).toBe(32);
     const button = page.locator('button[value="login"]');
-    const colour = await button.evaluate((element) => getComputedStyle(element).backgroundColor);
-    expect(colour).toBe(brand);
+    expect(await styleOf(button, 'background-color')).toBe(brand);
     for (const name of ['Help', 'Forgotten your password?']) {
       expect(await page.getByRole('link', { name }).getAttribute('href')).toBe(help);
     }

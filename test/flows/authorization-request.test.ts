@@ -40,6 +40,14 @@ async function rawRequest(parameters: Record<string, string | undefined>) {
 }
 
 describe('An authorization request', () => {
+  it('by POST is the same request', async () => {
+    const agent = createCustomerAgent(server);
+    const body = new URLSearchParams(await rawRequest({}));
+    const page = await agent.open(`${server.issuer}/authorize`, { method: 'POST', body });
+    expect(page.html).toContain('name="password"');
+    expect(page.html).toContain('Example Web');
+  });
+
   it.each([
     ['without a challenge', { code_challenge: undefined, code_challenge_method: undefined }],
     ['with the challenge method "plain"', { code_challenge_method: 'plain' }],

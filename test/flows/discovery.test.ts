@@ -52,6 +52,14 @@ describe('The discovery documents', () => {
 
   it('name exactly what is on', () => {
     const { issuer, mtlsOrigin } = server;
+    const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+    const confidential = [
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
+    ];
     expect(metadata).toEqual({
       issuer,
       authorization_endpoint: `${issuer}/authorize`,
@@ -72,15 +80,12 @@ describe('The discovery documents', () => {
       grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
-      token_endpoint_auth_methods_supported: [
-        'none',
-        'client_secret_basic',
-        'client_secret_post',
-        'private_key_jwt',
-        'tls_client_auth',
-        'self_signed_tls_client_auth',
-      ],
-      token_endpoint_auth_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      token_endpoint_auth_methods_supported: ['none', ...confidential],
+      token_endpoint_auth_signing_alg_values_supported: algorithms,
+      revocation_endpoint_auth_methods_supported: ['none', ...confidential],
+      revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+      introspection_endpoint_auth_methods_supported: confidential,
+      introspection_endpoint_auth_signing_alg_values_supported: algorithms,
       id_token_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
       subject_types_supported: ['public', 'pairwise'],
       scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],

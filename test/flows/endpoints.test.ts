@@ -58,7 +58,7 @@ describe('Another method', () => {
     ['PUT', '/revoke', 'POST'],
     ['POST', '/jwks', 'GET'],
     ['PATCH', '/userinfo', 'GET, POST'],
-    ['POST', '/authorize', 'GET'],
+    ['PUT', '/authorize', 'GET, POST'],
     ['DELETE', '/.well-known/openid-configuration', 'GET'],
   ])('%s %s is answered with 405 and what is allowed', async (method, path, allowed) => {
     const { status, headers } = await send(server.fetch(), server.issuer + path, { method });

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose';
+import { createPrivateKey } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startResourceServer } from '../../examples/resource-server/server.ts';
@@ -120,7 +121,7 @@ async function signed(
   change(claims);
   return new SignJWT(claims)
     .setProtectedHeader({ ...decodeProtectedHeader(token), alg: 'RS256', ...header })
-    .sign(await importJWK(key ?? { kty: 'RSA' }, 'RS256'));
+    .sign(createPrivateKey({ key: { ...key }, format: 'jwk' }));
 }
 
 const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');

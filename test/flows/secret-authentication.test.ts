@@ -183,8 +183,7 @@ describe('A public client', () => {
     expect([status, body]).toEqual([
       400,
       {
-        // RFC 6749 §5.2 has unauthorized_client for this; oidc-provider says it in the description.
-        error: 'invalid_request',
+        error: 'unauthorized_client',
         error_description: 'requested grant type is not allowed for this client',
       },
     ]);

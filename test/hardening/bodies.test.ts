@@ -71,7 +71,6 @@ describe('A body of another type', () => {
     ['application/xml', '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'],
     ['x', good],
     [';', good],
-    ['application/x-www-form-urlencoded; charset=no-such', good],
   ])('%s is refused', async (type, body) => {
     await expectRefused(typed(type, body));
   });

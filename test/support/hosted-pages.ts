@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type * as openid from 'openid-client';
-import type { Page, Response } from 'playwright-core';
+import type { Locator, Page, Response } from 'playwright-core';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { addCustomer } from '../../src/customers/add-customer.ts';
@@ -106,6 +106,14 @@ export async function reachConsent(
   await visit.page.goto(url);
   await signIn(visit.page, credentials);
   expect(await choice(visit.page, 'decision', 'allow').count()).toBe(1);
+}
+
+/** A property of an element's computed style. */
+export function styleOf(element: Locator, property: string): Promise<string> {
+  return element.evaluate<string, string>(
+    '(element, property) => getComputedStyle(element).getPropertyValue(property)',
+    property,
+  );
 }
 
 /** The page's question. */
