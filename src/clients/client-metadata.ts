@@ -3,7 +3,8 @@ import { Problem } from '../problem.ts';
 import { authenticationMethods, clientIdPattern, completeClient } from './client.ts';
 import type { ClientMetadata } from './client.ts';
 
-const uri = z.url().max(2048);
+// z.url() drops white space and would register another URI than the client sends.
+const uri = z.string().max(2048).regex(/^\S+$/, 'must not have white space').pipe(z.url());
 const short = z.string().min(1).max(300);
 
 const metadataSchema = z.strictObject({

@@ -90,28 +90,28 @@ function redirectFaults(metadata: ClientMetadata): string[] {
   }
   return [...redirect_uris, ...post_logout_redirect_uris].flatMap((uri) => {
     const fault = redirectFault(uri, metadata.application_type ?? 'web');
-    return fault === undefined ? [] : [`redirect URI ${JSON.stringify(uri)} ${fault}`];
+    return fault === undefined ? [] : [`redirect URI ${uri} ${fault}`];
   });
 }
 
-/** RFC 3986 §2: everything else is read differently by different parsers, such as a backslash or a tab. */
-const uriCharacters = /^(?:[\w.~:/?#[\]@!$&'()*+,;=-]|%[\da-f]{2})+$/i;
-/** A host in plain letters, or an IPv6 literal, and a port; no percent-encoding and no user information. */
-const webOrigin = /^https?:\/\/(?:[a-z\d-]+(?:\.[a-z\d-]+)*|\[[\da-f:]+\])(?::\d+)?(?:[/?]|$)/i;
-const dotSegment = /\/(?:\.|%2e){1,2}(?=[/?]|$)/i;
+const ambiguities: readonly (readonly [RegExp, string])[] = [
+  [/#/, 'has a fragment'],
+  [/\*/, 'has a wildcard'],
+  [/[^\w.~:/?[\]@!$&'()+,;=%-]|%(?![\da-f]{2})/i, 'has characters that must be percent-encoded'],
+  [/\/(?:\.|%2e){1,2}(?=[/?]|$)/i, 'has dot segments'],
+  [
+    /^https?:(?!\/\/(?:[a-z\d-]+(?:\.[a-z\d-]+)*|\[[\da-f:]+\])(?::\d+)?(?:[/?]|$))/i,
+    'has no plain host name',
+  ],
+];
 
-/** RFC 9700 §2.1: nothing that two parsers could read differently. */
+/** RFC 9700 §2.1: nothing that two parsers could read differently, such as a backslash, a tab or `%6c` in the host. */
 function redirectFault(uri: string, applicationType: 'web' | 'native'): string | undefined {
   const url = URL.parse(uri);
   if (url === null) return 'is not an absolute URI';
-  if (uri.includes('#')) return 'has a fragment';
-  if (uri.includes('*')) return 'has a wildcard';
   if (url.username !== '' || url.password !== '') return 'has user information';
-  if (!uriCharacters.test(uri)) return 'has characters that must be percent-encoded';
-  if (dotSegment.test(uri)) return 'has dot segments';
-  const isWeb = url.protocol === 'https:' || url.protocol === 'http:';
-  if (isWeb && !webOrigin.test(uri)) return 'has no plain host name';
-  return schemeFault(url, applicationType);
+  const [, fault] = ambiguities.find(([pattern]) => pattern.test(uri)) ?? [];
+  return fault ?? schemeFault(url, applicationType);
 }
 
 /** RFC 8252 §7, FAPI 2 §5.3.2.2: https, and for native applications loopback addresses and private-use schemes. */

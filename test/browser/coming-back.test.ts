@@ -190,7 +190,7 @@ describe('A form', () => {
     const visit = await hosted.visit();
     const customer = await hosted.newCustomer();
     await visit.page.goto((await hosted.request()).url);
-    await visit.page.locator('input[name="csrf"]').evaluate('(input) => (input.value = "AAAA")');
+    await visit.page.evaluate("document.querySelector('[name=csrf]').value = 'AAAA'");
     const answer = await signIn(visit.page, customer);
     expect(answer.status()).toBe(403);
     expect(await heading(visit.page)).toBe('This page is too old');

@@ -175,7 +175,7 @@ describe('The pages', () => {
 async function tabTo(page: Page, selector: string): Promise<void> {
   for (let steps = 0; steps < 15; steps += 1) {
     await page.keyboard.press('Tab');
-    expect(await styleOf(page.locator(':focus'), 'outline-style')).toBe('solid');
+    expect(await styleOf(page, ':focus', 'outline-style')).toBe('solid');
     if ((await page.locator(`${selector}:focus`).count()) === 1) return;
   }
   throw new Error(`the tab key does not lead to ${selector}`);

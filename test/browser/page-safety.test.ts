@@ -140,7 +140,7 @@ describe('With text twice as large', () => {
         })
         .map((element) => element.outerHTML)`);
     expect(cut).toEqual([]);
-    const size = await styleOf(page.locator('label, .muted').first(), 'font-size');
+    const size = await styleOf(page, 'label, .muted', 'font-size');
     expect(parseFloat(size)).toBeGreaterThanOrEqual(30);
   }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type * as openid from 'openid-client';
-import type { Locator, Page, Response } from 'playwright-core';
+import type { Page, Response } from 'playwright-core';
 import { expect } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { addCustomer } from '../../src/customers/add-customer.ts';
@@ -108,11 +108,11 @@ export async function reachConsent(
   expect(await choice(visit.page, 'decision', 'allow').count()).toBe(1);
 }
 
-/** A property of an element's computed style. */
-export function styleOf(element: Locator, property: string): Promise<string> {
-  return element.evaluate<string, string>(
-    '(element, property) => getComputedStyle(element).getPropertyValue(property)',
-    property,
+/** A property of the computed style of the first element that matches. */
+export function styleOf(page: Page, selector: string, property: string): Promise<string> {
+  const element = `document.querySelector(${JSON.stringify(selector)})`;
+  return page.evaluate<string>(
+    `getComputedStyle(${element}).getPropertyValue(${JSON.stringify(property)})`,
   );
 }
 
