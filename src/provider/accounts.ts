@@ -2,7 +2,8 @@ import type { Customers, Share } from './ports.ts';
 
 /** OpenID Connect Core §5.4: which claims each scope opens. */
 export const claimsByScope: Record<string, string[]> = {
-  openid: ['sub'],
+  // Always in the ID token: whoever relies on a login wants to know when and how it was (row P6).
+  openid: ['sub', 'acr', 'amr', 'auth_time'],
   profile: [
     'name',
     'family_name',
@@ -38,7 +39,7 @@ export function accountShare(customers: Customers): Share {
         },
       };
     },
-    claims: { ...claimsByScope, acr: null, amr: null, auth_time: null, iss: null, sid: null },
+    claims: { ...claimsByScope, iss: null, sid: null },
     scopes: ['openid', 'offline_access'],
   };
 }

@@ -6,7 +6,7 @@ import type { PrismaClient } from '../database/generated/client.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
 import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
-import { isOwnRetry, noteReuse, storesRefreshToken } from './refresh-retries.ts';
+import { isOwnRetry, isSubstitute, noteReuse, storesRefreshToken } from './refresh-retries.ts';
 import type { ReplayListener } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
@@ -25,8 +25,11 @@ export interface ArtifactStore {
   claimInteraction(uid: string): Promise<boolean>;
   /** Deletes everything that belongs to a grant, the grant included. */
   destroyGrant(grantId: string): Promise<void>;
-  /** Remembers what a rotated refresh token was answered with; `answer` is sealed already. */
-  rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
+  /**
+   * Remembers what a rotated refresh token was answered with; `answer` is sealed already. False when another answer is
+   * remembered, which stands.
+   */
+  rememberAnswer(refreshToken: string, answer: Bytes): Promise<boolean>;
   findAnswer(refreshToken: string): Promise<Bytes | undefined>;
 }
 
@@ -59,8 +62,9 @@ export function createArtifactStore(dependencies: ArtifactStoreDependencies): Ar
     },
 
     async rememberAnswer(refreshToken, answer) {
-      const where = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken) };
-      await prisma.artifact.updateMany({ where, data: { answer } });
+      const where = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken), answer: null };
+      const { count } = await prisma.artifact.updateMany({ where, data: { answer } });
+      return count === 1;
     },
 
     async findAnswer(refreshToken) {
@@ -75,6 +79,8 @@ export function createArtifactStore(dependencies: ArtifactStoreDependencies): Ar
 interface PendingUse {
   kind: string;
   idDigest: Bytes;
+  /** The first use ended before it was answered; this one may take its place as long as no answer is kept. */
+  isSubstitute?: boolean;
 }
 
 /**
@@ -88,7 +94,7 @@ function createPendingUses() {
     defer(use: PendingUse): boolean {
       const { ctx } = Provider;
       if (ctx === undefined || !storesRefreshToken(ctx, use.kind)) return false;
-      pending.set(ctx, use);
+      pending.set(ctx, { ...use, isSubstitute: isSubstitute(ctx) });
       return true;
     },
     take(): PendingUse | undefined {
@@ -211,8 +217,9 @@ function createSingleUse({ prisma, clock, onReplay }: ArtifactStoreDependencies)
     async useUpAndInsert(use: PendingUse, row: NewRow): Promise<void> {
       const inserted = await prisma.$executeRaw`
         WITH used AS (
-          UPDATE artifacts SET consumed_at = ${clock.now()}
-          WHERE kind = ${use.kind} AND id_digest = ${use.idDigest} AND consumed_at IS NULL
+          UPDATE artifacts SET consumed_at = COALESCE(consumed_at, ${clock.now()}::timestamptz)
+          WHERE kind = ${use.kind} AND id_digest = ${use.idDigest}
+            AND (consumed_at IS NULL OR (${use.isSubstitute === true}::boolean AND answer IS NULL))
           RETURNING 1)
         INSERT INTO artifacts
           (kind, id_digest, payload, grant_digest, uid_digest, client_id, customer_id, expires_at)

@@ -2,10 +2,10 @@ import type { Clock } from '../clock.ts';
 import { epochSeconds } from '../clock.ts';
 import type { Lifetimes, Share } from './ports.ts';
 import { mayRotate, storesRefreshToken } from './refresh-retries.ts';
-import type { RetryPolicy } from './refresh-retries.ts';
+import type { RetryDecision } from './refresh-retries.ts';
 
 /** How long everything lives, in seconds. */
-export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retryPolicy: RetryPolicy): Share {
+export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retries: RetryDecision): Share {
   return {
     ttl: {
       AuthorizationCode: lifetimes.authorizationCode,
@@ -30,7 +30,7 @@ export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retryPolicy: R
     expiresWithSession: () => false,
     issueRefreshToken: (ctx) => storesRefreshToken(ctx, 'AuthorizationCode'),
     // RFC 9700 §4.14: rotate for clients that prove nothing; FAPI 2 §5.3.2.1: not for those that do.
-    rotateRefreshToken: (ctx) =>
-      mayRotate(ctx, retryPolicy) && ctx.oidc.client?.clientAuthMethod === 'none',
+    rotateRefreshToken: async (ctx) =>
+      (await mayRotate(ctx, retries)) && ctx.oidc.client?.clientAuthMethod === 'none',
   };
 }

@@ -17,10 +17,16 @@ interface Reuse {
   grantId: string | undefined;
   /** How long ago the token was used first. */
   ageMs: number;
+  /** What the first use was answered with, sealed; set by {@link mayRotate} where the sender may have it again. */
+  answer?: Bytes;
+  /** The first use ended before it was answered: this one takes its place. */
+  isSubstitute?: boolean;
 }
 
 /** Requests that presented a used refresh token, by their Koa context. */
 const reuses = new WeakMap<object, Reuse>();
+/** Requests that a request of the same sender overtook, by their Koa context. */
+const overtaken = new WeakSet();
 
 /**
  * Whether using up an artifact of this kind is followed by storing a refresh token: a rotated one's successor, or the
@@ -41,9 +47,16 @@ function isProvenSender(ctx: KoaContextWithOIDC): boolean {
   return client?.clientAuthMethod !== 'none' || isBound;
 }
 
-/** Whether a lost race for a refresh token is the sender's own second request. */
+/** Whether a lost race for a refresh token is the sender's own second request; it then gets the first one's answer. */
 export function isOwnRetry(ctx: KoaContextWithOIDC | undefined, kind: string): boolean {
-  return kind === 'RefreshToken' && ctx !== undefined && isProvenSender(ctx);
+  if (kind !== 'RefreshToken' || ctx === undefined || !isProvenSender(ctx)) return false;
+  overtaken.add(ctx);
+  return true;
+}
+
+/** Whether this request rotates a token once more, because the first rotation never got as far as its answer. */
+export function isSubstitute(ctx: object): boolean {
+  return reuses.get(ctx)?.isSubstitute === true;
 }
 
 /**
@@ -72,15 +85,29 @@ export interface RetryPolicy {
   retryUnproven: boolean;
 }
 
+/** What deciding about a reuse takes: the policy, and where answers are kept. */
+export interface RetryDecision extends RetryPolicy {
+  artifacts: Pick<Families, 'findAnswer'>;
+}
+
 /**
  * Asked once everything about the sender has been checked: whether the presented refresh token may be rotated now.
- * False for a retry, whose answer is there already; any other reuse is refused.
+ * False for a retry whose answer is there; true where the first use ended before it could be answered (a crash), for an
+ * answer is kept before it is sent. Any other reuse is refused.
  */
-export function mayRotate(ctx: KoaContextWithOIDC, policy: RetryPolicy): boolean {
+export async function mayRotate(
+  ctx: KoaContextWithOIDC,
+  decision: RetryDecision,
+): Promise<boolean> {
   const reuse = reuses.get(ctx);
   if (reuse === undefined) return true;
-  if (reuse.ageMs < policy.retrySeconds * 1000 && isEntitled(ctx, policy)) return false;
-  throw new errors.InvalidGrant('refresh token already used');
+  if (reuse.ageMs >= decision.retrySeconds * 1000 || !isEntitled(ctx, decision)) {
+    throw new errors.InvalidGrant('refresh token already used');
+  }
+  const answer = await awaitAnswer(presentedToken(ctx) ?? '', decision.artifacts);
+  if (answer === undefined) reuse.isSubstitute = true;
+  else reuse.answer = answer;
+  return answer === undefined;
 }
 
 function isEntitled(ctx: KoaContextWithOIDC, { retryUnproven }: RetryPolicy): boolean {
@@ -89,7 +116,8 @@ function isEntitled(ctx: KoaContextWithOIDC, { retryUnproven }: RetryPolicy): bo
 
 /** Where answers are kept and families end; the artifact store fits. */
 interface Families {
-  rememberAnswer(refreshToken: string, answer: Bytes): Promise<void>;
+  /** False when another answer is remembered already, which stands. */
+  rememberAnswer(refreshToken: string, answer: Bytes): Promise<boolean>;
   findAnswer(refreshToken: string): Promise<Bytes | undefined>;
   destroyGrant(grantId: string): Promise<void>;
 }
@@ -104,49 +132,67 @@ interface Dependencies extends RetryPolicy {
 export function answerRetries(dependencies: Dependencies): Koa.Middleware {
   const { artifacts, retrySeconds } = dependencies;
 
-  async function afterReuse(ctx: Koa.Context, { grantId }: Reuse, presented: string) {
-    if (ctx.status === 200) {
+  async function afterSuccess(ctx: KoaContextWithOIDC, presented: string): Promise<void> {
+    const answer = reuses.get(ctx)?.answer;
+    if (answer !== undefined) {
+      ctx.body = JSON.parse(open(answer, presented)) as object;
+      return;
+    }
+    const isRotated = ctx.oidc.entities.RotatedRefreshToken !== undefined;
+    if (!isRotated || retrySeconds === 0 || !isEntitled(ctx, dependencies)) return;
+    const sealed = seal(JSON.stringify(ctx.body), presented);
+    // Whoever was given up for lost may come after all: then both say what the other one kept.
+    if (!(await artifacts.rememberAnswer(presented, sealed))) {
       await repeatAnswer(ctx, presented, artifacts);
-    } else if (grantId !== undefined) {
-      // Refused, whatever the reason: the token was in wrong hands or is now.
-      await artifacts.destroyGrant(grantId);
-      dependencies.onReplay(
-        'RefreshToken',
-        (ctx as unknown as KoaContextWithOIDC).oidc.client?.clientId,
-      );
     }
   }
 
-  return async function answerRetry(ctx, next) {
+  async function endFamily(ctx: KoaContextWithOIDC, { grantId }: Reuse): Promise<void> {
+    if (grantId === undefined) return;
+    await artifacts.destroyGrant(grantId);
+    dependencies.onReplay('RefreshToken', ctx.oidc.client?.clientId);
+  }
+
+  return async function answerRetry(context, next) {
     await next();
-    const reached = ctx as unknown as KoaContextWithOIDC;
-    const presented = presentedToken(reached);
-    if (presented === undefined) return;
+    const ctx = context as unknown as KoaContextWithOIDC;
+    const presented = presentedToken(ctx);
     const reuse = reuses.get(ctx);
-    if (reuse !== undefined) {
-      await afterReuse(ctx, reuse, presented);
-      return;
-    }
-    const isRotated = reached.oidc.entities.RotatedRefreshToken !== undefined;
-    if (ctx.status !== 200 || !isRotated || retrySeconds === 0) return;
-    if (!isEntitled(reached, dependencies)) return;
-    await artifacts.rememberAnswer(presented, seal(JSON.stringify(ctx.body), presented));
+    // A failure of ours says nothing about the sender.
+    if (presented === undefined || ctx.status >= 500) return;
+    if (overtaken.has(ctx)) await repeatAnswer(ctx, presented, artifacts);
+    else if (ctx.status === 200) await afterSuccess(ctx, presented);
+    // Refused, whatever the reason: the token was in wrong hands or is now.
+    else if (reuse !== undefined) await endFamily(ctx, reuse);
   };
 }
 
 /** The first request may still be on its way to its answer: a second is longer than any takes. */
 const patience = { attempts: 20, pauseMs: 50 };
 
-async function repeatAnswer(ctx: Koa.Context, presented: string, artifacts: Families) {
+async function awaitAnswer(
+  presented: string,
+  artifacts: Pick<Families, 'findAnswer'>,
+): Promise<Bytes | undefined> {
   for (let attempt = 0; attempt < patience.attempts; attempt += 1) {
     const answer = await artifacts.findAnswer(presented);
-    if (answer !== undefined) {
-      ctx.body = JSON.parse(open(answer, presented)) as object;
-      return;
-    }
+    if (answer !== undefined) return answer;
     await wait(patience.pauseMs);
   }
-  throw new Problem('temporarily_unavailable', { detail: 'the first refresh got no answer' });
+  return undefined;
+}
+
+async function repeatAnswer(
+  ctx: KoaContextWithOIDC,
+  presented: string,
+  artifacts: Families,
+): Promise<void> {
+  const answer = await awaitAnswer(presented, artifacts);
+  if (answer === undefined) {
+    throw new Problem('temporarily_unavailable', { detail: 'the first refresh got no answer' });
+  }
+  ctx.status = 200;
+  ctx.body = JSON.parse(open(answer, presented)) as object;
 }
 
 function presentedToken(ctx: KoaContextWithOIDC): string | undefined {

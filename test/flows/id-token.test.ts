@@ -60,7 +60,7 @@ async function verify(token: string, audience: string) {
 }
 
 describe('An ID token', () => {
-  it('says who logged in for whom, and nothing more about them', async () => {
+  it('says who logged in for whom, when and how, and nothing more about them', async () => {
     const { checks, callback } = await authorize(server, web, { parameters: forWeb });
     const tokens = await openid.authorizationCodeGrant(web, callback, checks);
     const { payload, protectedHeader } = await verify(tokens.id_token ?? '', 'web');
@@ -76,6 +76,9 @@ describe('An ID token', () => {
       sub: server.customer.id,
       aud: 'web',
       nonce: checks.expectedNonce,
+      acr: 'urn:countersign:acr:password',
+      amr: ['pwd'],
+      auth_time: expect.any(Number) as number,
       iat: expect.any(Number) as number,
       exp: Number(payload.iat) + 600,
     });
