@@ -2,11 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { redacted } from '../observability/redact-text.ts';
 import { runWithRequest, type RequestContext } from '../observability/request-context.ts';
 import { listenerOf } from './listener-name.ts';
 
 const uuid = /^[\da-f]{8}-[\da-f]{4}-[1-8][\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i;
 const maxPathLength = 256;
+
+/** The longest name in our own paths has 26 letters; identifiers of sign-ins, codes and tokens have 43. */
+const secretSegment = /[^/]{33,}/g;
+
+/** The path for log and audit: an interaction's identifier is its cookie's value, and some send tokens in a path. */
+function loggedPath(path: string): string {
+  return path.slice(0, maxPathLength).replace(secretSegment, redacted);
+}
 
 /** IPv4 addresses as such, also on a socket that takes both families. */
 function addressOf(ctx: Context): string {
@@ -20,7 +29,7 @@ function contextOf(ctx: Context): RequestContext {
     address: addressOf(ctx),
     listener: listenerOf(ctx.req) ?? 'public',
     method: ctx.method,
-    path: ctx.path.slice(0, maxPathLength),
+    path: loggedPath(ctx.path),
   };
 }
 

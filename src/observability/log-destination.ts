@@ -3,6 +3,12 @@ import { Writable } from 'node:stream';
 /** Bytes that may wait in a destination that doesn't drain, before lines are dropped instead of kept in memory. */
 const maxWaitingBytes = 8 * 1024 * 1024;
 
+/** A place for lines that never fails and never fills the memory. */
+export interface LineWriter {
+  /** Takes a line with its end. */
+  write(line: string): void;
+}
+
 const guarded = new WeakSet<NodeJS.WritableStream>();
 
 function ignoreFailure(): void {
@@ -13,38 +19,63 @@ function waitingBytes(destination: NodeJS.WritableStream): number {
   return destination instanceof Writable ? destination.writableLength : 0;
 }
 
+/** Writers with lines of the present turn of the event loop. */
+const unwritten = new Set<() => void>();
+
+function writeOut(): void {
+  for (const flush of unwritten) flush();
+  unwritten.clear();
+}
+
+/** Lines of one turn are written together, which for a file or pipe is one system call; at the exit nothing is left. */
+function writeSoon(flush: () => void): void {
+  if (unwritten.size === 0) setImmediate(writeOut);
+  unwritten.add(flush);
+}
+
+process.on('exit', writeOut);
+
 /**
- * A stream in front of `destination` that never fails and never fills the memory: errors of the destination are swallowed, and
- * lines are dropped, and counted in one line afterwards, while more than 8 MiB wait to be written.
+ * Writes to `destination`: its errors are swallowed, and lines are dropped, and counted in one line afterwards, while
+ * more than 8 MiB wait to be written.
  */
-export function guardDestination(destination: NodeJS.WritableStream): Writable {
+export function guardDestination(destination: NodeJS.WritableStream): LineWriter {
   if (!guarded.has(destination)) {
     guarded.add(destination);
     destination.on('error', ignoreFailure);
   }
+  let lines: string[] = [];
+  let waitingCharacters = 0;
   let dropped = 0;
-  const writeLine = (line: string | Uint8Array): void => {
-    if (waitingBytes(destination) > maxWaitingBytes) {
-      dropped += 1;
-      return;
+
+  function flush(): void {
+    const text = lines.join('');
+    lines = [];
+    waitingCharacters = 0;
+    try {
+      destination.write(text);
+    } catch {
+      ignoreFailure();
     }
-    if (dropped > 0) {
-      destination.write(
-        `${JSON.stringify({ level: 'warn', message: 'Log lines dropped', dropped })}\n`,
-      );
-      dropped = 0;
-    }
-    destination.write(line);
-  };
-  return new Writable({
-    decodeStrings: false,
-    write(line: string | Uint8Array, _encoding, done) {
-      try {
-        writeLine(line);
-      } catch {
-        ignoreFailure();
+  }
+
+  function add(line: string): void {
+    lines.push(line);
+    waitingCharacters += line.length;
+    writeSoon(flush);
+  }
+
+  return {
+    write(line) {
+      if (waitingBytes(destination) + waitingCharacters > maxWaitingBytes) {
+        dropped += 1;
+        return;
       }
-      done();
+      if (dropped > 0) {
+        add(`${JSON.stringify({ level: 'warn', message: 'Log lines dropped', dropped })}\n`);
+        dropped = 0;
+      }
+      add(line);
     },
-  });
+  };
 }

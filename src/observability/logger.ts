@@ -95,13 +95,23 @@ function bindFields(write: Write, bound: Record<string, unknown>): Logger {
   };
 }
 
+/** Where winston's formats leave the finished line (package triple-beam). */
+const rendered = Symbol.for('message');
+interface Rendered {
+  [rendered]: string;
+}
+
 /** A logger on winston that writes UTC lines; a failing destination (EPIPE, ENOSPC) never stops the process. */
 export function createLogger(options: LoggerOptions): Logger {
   const clock = options.clock ?? systemClock;
   const render = options.format === 'json' ? asJson : asText;
-  const transport = new winston.transports.Stream({
-    stream: guardDestination(options.destination ?? process.stdout),
-    eol: '\n',
+  const writer = guardDestination(options.destination ?? process.stdout);
+  // Not winston's Stream transport, which schedules an event of its own for every line.
+  const transport = new winston.Transport({
+    log(info: Rendered, next) {
+      writer.write(`${info[rendered]}\n`);
+      next();
+    },
   });
   const sink = winston.createLogger({
     levels: gravity,

@@ -16,8 +16,9 @@ const overMtls = new Set<string>([
 
 /** Keeps browser pages off the listener that asks for certificates. */
 export const rejectPagesOverMtls: Koa.Middleware = (ctx, next) => {
-  if (currentRequest()?.listener === 'mtls' && !overMtls.has(ctx.path)) {
-    throw new Problem('not_found', { detail: `${ctx.path} is not offered over mTLS` });
+  const request = currentRequest();
+  if (request?.listener === 'mtls' && !overMtls.has(ctx.path)) {
+    throw new Problem('not_found', { detail: `${request.path} is not offered over mTLS` });
   }
   return next();
 };

@@ -153,13 +153,29 @@ describe('A grant that ends', () => {
     expect(await stores[1].adapterFor('AccessToken').find(another)).toBeDefined();
   });
 
-  it('can end one kind only', async () => {
-    const grantId = newId();
-    const access = await save('AccessToken', { grantId });
+  it.each(['AccessToken', 'AuthorizationCode'])(
+    'ends with everything of it at the first word of the engine, which names %s: a crash leaves no part',
+    async (named) => {
+      const grantId = newId();
+      await save('Grant', {}, grantId);
+      const access = await save('AccessToken', { grantId });
+      const refresh = await save('RefreshToken', { grantId });
+      await stores[0].adapterFor(named).revokeByGrantId(grantId);
+      expect(await stores[1].adapterFor('Grant').find(grantId)).toBeUndefined();
+      expect(await stores[1].adapterFor('AccessToken').find(access)).toBeUndefined();
+      expect(await stores[1].adapterFor('RefreshToken').find(refresh)).toBeUndefined();
+    },
+  );
+
+  it('ends with its refresh token, at once', async () => {
+    const [grantId, otherGrant] = [newId(), newId()];
+    await save('Grant', {}, grantId);
     const refresh = await save('RefreshToken', { grantId });
-    await stores[0].adapterFor('AccessToken').revokeByGrantId(grantId);
-    expect(await stores[1].adapterFor('AccessToken').find(access)).toBeUndefined();
-    expect(await stores[1].adapterFor('RefreshToken').find(refresh)).toBeDefined();
+    const other = await save('RefreshToken', { grantId: otherGrant });
+    await stores[0].adapterFor('RefreshToken').destroy(refresh);
+    expect(await stores[1].adapterFor('Grant').find(grantId)).toBeUndefined();
+    expect(await stores[1].adapterFor('RefreshToken').find(refresh)).toBeUndefined();
+    expect(await stores[1].adapterFor('RefreshToken').find(other)).toBeDefined();
   });
 });
 
