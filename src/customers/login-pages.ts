@@ -115,7 +115,7 @@ async function tryLogin(
       again({ error: 'login_throttled', retryAfterSeconds: result.retryAfterSeconds }, 429);
       return;
     case 'failed':
-      again({ error: 'login_failed' }, 401);
+      again({ error: 'login_failed' }, 422); // 401 would owe a WWW-Authenticate (RFC 9110 §15.5.2)
   }
 }
 

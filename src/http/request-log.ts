@@ -14,7 +14,7 @@ const secretSegment = /[^/]{33,}/g;
 
 /** The path for log and audit: an interaction's identifier is its cookie's value, and some send tokens in a path. */
 function loggedPath(path: string): string {
-  return path.slice(0, maxPathLength).replace(secretSegment, redacted);
+  return path.replace(secretSegment, redacted).slice(0, maxPathLength);
 }
 
 /** IPv4 addresses as such, also on a socket that takes both families. */

@@ -105,10 +105,12 @@ interface Rendered {
 export function createLogger(options: LoggerOptions): Logger {
   const clock = options.clock ?? systemClock;
   const render = options.format === 'json' ? asJson : asText;
-  const writer = guardDestination(options.destination ?? process.stdout);
-  // Not winston's Stream transport, which schedules an event of its own for every line.
-  const transport = new winston.Transport({
-    log(info: Rendered, next) {
+  const destination = options.destination ?? process.stdout;
+  const writer = guardDestination(destination);
+  const transport = new winston.transports.Stream({
+    stream: destination,
+    // In place of its own, which schedules an event for every line and writes each alone.
+    log(info: Rendered, next: () => void) {
       writer.write(`${info[rendered]}\n`);
       next();
     },

@@ -14,6 +14,8 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
     routes: { ...routes },
     responseTypes: ['code'],
     pkce: { required: () => true },
+    // Seconds by which other machines' clocks may differ; FAPI 2.0 §5.3.2.1 wants 10 accepted.
+    clockTolerance: 10,
     allowOmittingSingleRegisteredRedirectUri: false,
     clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'] },
     extraClientMetadata: { properties: ['software_id', 'software_version'] },

@@ -55,7 +55,7 @@ describe.each(browsers)('A wrong password $name', ({ options }) => {
     const { page } = visit;
     const { username } = await hosted.newCustomer();
     const answer = await signIn(page, { username, password: wrong });
-    expect(answer.status()).toBe(401);
+    expect(answer.status()).toBe(422);
     expect(await page.title()).toMatch(/^Error: /);
     await page.locator('.problems:focus').waitFor();
     expect(await summaryOf(visit).innerText()).toContain('The user name or password is not right.');
@@ -141,7 +141,7 @@ describe('An unknown user name', () => {
     for (const username of [customer.username, unknown]) {
       const visit = await openLogin();
       let answer = await signIn(visit.page, { username, password: wrong });
-      for (let tries = 1; tries < 8 && answer.status() === 401; tries += 1) {
+      for (let tries = 1; tries < 8 && answer.status() === 422; tries += 1) {
         answer = await signIn(visit.page, { username, password: wrong });
       }
       expect(answer.status()).toBe(429);
@@ -160,10 +160,10 @@ describe('An unknown user name', () => {
     const { page } = await openLogin();
     const { username } = await hosted.newCustomer();
     let answer = await signIn(page, { username, password: wrong });
-    while (answer.status() === 401) {
+    while (answer.status() === 422) {
       const before = await hashes();
       answer = await signIn(page, { username, password: wrong });
-      expect((await hashes()) - before).toBe(answer.status() === 401 ? 1 : 0);
+      expect((await hashes()) - before).toBe(answer.status() === 422 ? 1 : 0);
     }
     expect(answer.status()).toBe(429);
   });

@@ -43,7 +43,7 @@ describe('Every answer between the app and the app', () => {
     await goAllTheWay(visit);
     const answers = ours(visit);
     expect(answers.map((response) => response.status())).toEqual(
-      expect.arrayContaining([200, 303, 401]),
+      expect.arrayContaining([200, 303, 422]),
     );
     for (const response of answers) {
       const headers = response.headers();

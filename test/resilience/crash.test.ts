@@ -1,13 +1,10 @@
-import * as openid from 'openid-client';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { clientCertificate } from '../support/certificates.ts';
 import { crashFlows, expectTold } from '../support/crash-flows.ts';
-import type { World } from '../support/crash-flows.ts';
-import { discoverWeb } from '../support/journey.ts';
-import { publicClient } from '../support/oauth-client.ts';
-import { discover } from '../support/openid.ts';
+import { crashClients, newWorld } from '../support/crash-world.ts';
+import type { World } from '../support/crash-world.ts';
 import { printedSeed } from '../support/seed.ts';
-import { accountsApi, startAuthorizationServer } from '../support/server.ts';
+import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 import { serverProcesses } from '../support/server-process.ts';
 import type { ServerProcesses } from '../support/server-process.ts';
@@ -21,10 +18,7 @@ let world: World;
 const random = printedSeed('crash');
 
 beforeAll(async () => {
-  const permissions = { [accountsApi]: ['accounts'] };
-  steady = await startAuthorizationServer({
-    clients: [publicClient('spa', permissions), publicClient('bound', permissions, true)],
-  });
+  steady = await startAuthorizationServer({ clients: crashClients });
   processes = await serverProcesses(steady);
   world = await newWorld(steady);
 });
@@ -34,62 +28,61 @@ afterAll(async () => {
   await steady.stop();
 });
 
-async function newWorld(server: AuthorizationServer): Promise<World> {
-  const certificate = await clientCertificate(server.certificates.authority);
-  const authentication = openid.None();
-  const at = (id: string) => `https://${id}.example.com/callback`;
-  return {
-    steady: server,
-    senders: {
-      web: { id: 'web', redirectUri: at('web'), secret: server.secrets.web },
-      spa: { id: 'spa', redirectUri: at('spa') },
-      bound: { id: 'bound', redirectUri: at('bound'), certificate },
-    },
-    configurations: {
-      web: await discoverWeb(server),
-      spa: await discover(server, { id: 'spa', authentication }),
-      bound: await discover(server, { id: 'bound', authentication, certificate }),
-    },
-    told: { alive: [], dead: [] },
-  };
+type Named = (typeof crashFlows)[number];
+
+/** What is killed when: decided beforehand, so that a seed means the same whatever the machine does. */
+interface Kill {
+  number: number;
+  flow: Named;
+  /** When, as a share of the time that the flow took last. */
+  moment: number;
 }
 
-/** Milliseconds up to which a kill comes, by flow: a little longer than the flow takes, so that kills fall all over it. */
+const plan: Kill[] = Array.from({ length: kills }, (_, number) => ({
+  number,
+  flow: random.pick(crashFlows as [Named, ...Named[]]),
+  moment: random.next(),
+}));
+
+/** Milliseconds that each flow took last, and a little more, so that kills fall all over it. */
 const spans = new Map<string, number>();
+
+/** Whether the step had its answer before the kill. */
+async function killInTheMiddle({ flow: [name, flow], moment, number }: Kill): Promise<boolean> {
+  const [step, victim] = await Promise.all([flow(world), processes.start()]);
+  const begun = performance.now();
+  const acting = step.act(victim.server).then(
+    (outcome) => {
+      spans.set(name, (performance.now() - begun) * 1.2);
+      return { outcome };
+    },
+    () => undefined,
+  );
+  await wait(moment * (spans.get(name) ?? 100));
+  expect(await victim.kill()).toEqual({ code: null, signal: 'SIGKILL' });
+  const acted = await acting;
+  await step.verify(acted?.outcome, steady).catch((cause: unknown) => {
+    const when = acted === undefined ? 'before' : 'after';
+    throw new Error(`kill ${String(number)}, ${name}, ${when} its answer`, { cause });
+  });
+  return acted !== undefined;
+}
 
 describe('A server that is killed', () => {
   it(
     `${String(kills)} times in the middle of things starts again by itself, and every promise is kept`,
     { timeout: 300_000 },
     async () => {
-      const outcomes = { answered: 0, broken: 0 };
-      for (let kill = 0; kill < kills; kill += 1) {
-        const [name, flow] = random.pick(crashFlows as [(typeof crashFlows)[number]]);
-        const step = await flow(world);
-        const victim = await processes.start();
-        const delay = random.upTo(spans.get(name) ?? 100);
-        const begun = performance.now();
-        const acting = step.act(victim.server).then(
-          (outcome) => {
-            spans.set(name, Math.ceil((performance.now() - begun) * 1.2));
-            return outcome;
-          },
-          () => undefined,
-        );
-        await new Promise((resolve) => setTimeout(resolve, delay));
-        expect(await victim.kill()).toEqual({ code: null, signal: 'SIGKILL' });
-        const outcome = await acting;
-        outcomes[outcome === undefined ? 'broken' : 'answered'] += 1;
-        try {
-          await step.verify(outcome, steady);
-        } catch (error) {
-          throw new Error(`kill ${String(kill)}, ${name}, after ${String(delay)} ms`, {
-            cause: error,
-          });
+      const remaining = [...plan];
+      let broken = 0;
+      async function lane(): Promise<void> {
+        for (let kill = remaining.shift(); kill !== undefined; kill = remaining.shift()) {
+          if (!(await killInTheMiddle(kill))) broken += 1;
         }
       }
-      console.log(`crash: ${JSON.stringify(outcomes)}`);
-      expect(outcomes.broken).toBeGreaterThan(kills / 10);
+      await Promise.all([lane(), lane()]);
+      console.log(`crash: ${String(broken)} of ${String(kills)} steps were broken off`);
+      expect(broken).toBeGreaterThan(kills / 10);
       await expectTold(world, (await processes.start()).server);
     },
   );

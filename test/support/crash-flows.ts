@@ -8,6 +8,7 @@ import type { OAuthClient, Sender } from './oauth-client.ts';
 import { authorizationRequest } from './openid.ts';
 import { rows } from './protocol.ts';
 import type { Answer } from './protocol.ts';
+import type { World } from './crash-world.ts';
 import type { AuthorizationServer } from './server.ts';
 import { introspect } from './tokens.ts';
 
@@ -23,17 +24,6 @@ export interface Step {
 
 /** Prepares a step without interruption. */
 export type Flow = (world: World) => Promise<Step>;
-
-/** What flows work with. */
-export interface World {
-  /** Never interrupted. */
-  steady: AuthorizationServer;
-  senders: Record<'web' | 'spa' | 'bound', Sender>;
-  /** By client: openid-client, to build requests with. */
-  configurations: Record<'web' | 'spa' | 'bound', Parameters<typeof authorize>[1]>;
-  /** What clients were told, for a last look at the end. */
-  told: { alive: { sender: Sender; refresh: string }[]; dead: { sender: Sender; refresh: string }[] };
-}
 
 type Id = keyof World['senders'];
 

@@ -22,7 +22,8 @@ async function asAdmin(statement: string): Promise<void> {
   }
 }
 
-function connectionStringOf({ host, port, user, database }: SocketConnection): string {
+/** The same connection as a string. */
+export function connectionStringOf({ host, port, user, database }: SocketConnection): string {
   return `postgresql://${user}@localhost:${String(port)}/${database}?host=${encodeURIComponent(host)}`;
 }
 

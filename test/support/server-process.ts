@@ -32,7 +32,10 @@ export interface ProcessOptions {
   logFile?: string;
 }
 
-/** Where processes come from; one is always waiting with its imports done, so that a start takes a tenth of a second. */
+/**
+ * Where processes come from; for each one that was started another waits with its imports done, so
+ * that a start takes a tenth of a second.
+ */
 export interface ServerProcesses {
   start(options?: ProcessOptions): Promise<ServerProcess>;
   /** Ends whatever is still running. */
@@ -55,7 +58,7 @@ export async function serverProcesses(
 ): Promise<ServerProcesses> {
   const cache = await temporaryDirectory();
   const children = new Set<ChildProcess>();
-  let next: Waiting | undefined;
+  const standby: Waiting[] = [];
 
   function launch(): Waiting {
     const waiting = spawnWaiting(cache.path);
@@ -66,7 +69,7 @@ export async function serverProcesses(
 
   return {
     async start(options = {}) {
-      const waiting = next ?? launch();
+      const waiting = standby.shift() ?? launch();
       await waiting.ready;
       const order: StartOrder = {
         environment: { ...environmentBeside(base), ...environment, ...options.environment },
@@ -74,7 +77,7 @@ export async function serverProcesses(
         ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
       };
       const started = start(waiting, order, base);
-      next = launch();
+      standby.push(launch());
       return started;
     },
     async close() {
