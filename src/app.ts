@@ -30,7 +30,12 @@ import type { Logger } from './observability/logger.ts';
 import type { Metrics } from './observability/metrics.ts';
 import { currentRequest } from './observability/request-context.ts';
 import { createArtifactStore } from './provider/artifact-store.ts';
-import { rejectAlmostEndpoints, rejectPagesOverMtls, allowedMethods } from './provider/doors.ts';
+import {
+  allowedMethods,
+  isForPrograms,
+  rejectAlmostEndpoints,
+  rejectPagesOverMtls,
+} from './provider/doors.ts';
 import { createEngine } from './provider/engine.ts';
 import type { Engine } from './provider/engine.ts';
 import { createInteractions } from './provider/interactions.ts';
@@ -96,7 +101,13 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
   const steps: Koa.Middleware[] = [
     requestLog(deps), // first: every later log line carries the request id
     securityHeaders(settings), // before errors become responses, so that those have them too
-    problemResponse({ ...deps, ...hosting.hostedPages, isDatabaseUnavailable, allowedMethods }),
+    problemResponse({
+      ...deps,
+      ...hosting.hostedPages,
+      isDatabaseUnavailable,
+      allowedMethods,
+      isForPrograms,
+    }),
     pinHost(hostsOf(settings)), // before anything that builds a URL
     rejectPagesOverMtls, // browsers must never be asked for a certificate
     rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
@@ -163,7 +174,8 @@ function createHosting({ viewsDirectory, brand, cookieKeys }: AppSettings) {
     brand: { name, helpUrl, logoUrl, themeUrl },
   });
   const pages = createPages(renderer, locales);
-  const csrf = createCsrf(cookieKeys[0] ?? Buffer.alloc(0));
+  const [formKey = Buffer.alloc(0), ...olderFormKeys] = cookieKeys; // an empty one is refused
+  const csrf = createCsrf(formKey, ...olderFormKeys);
   return { assets, pages, hostedPages: createHostedPages(pages), csrf };
 }
 

@@ -91,7 +91,7 @@ function createReader(cache: Cache, { prisma, digestKey }: Dependencies): Pick<C
     // Postgres refuses U+0000 in a text; and what can't be a client must not fill the cache.
     if (!clientIdPattern.test(id)) return undefined;
     // A look-up that a change overtakes is dropped by the cache: then the database is asked again.
-    const entry = (await cache.fetch(id)) ?? (await read(prisma, id));
+    const entry = cache.get(id) ?? (await cache.fetch(id)) ?? (await read(prisma, id));
     return entry === 'absent' ? undefined : entry;
   }
 
@@ -155,9 +155,9 @@ function createWriter(cache: Cache, { prisma, digestKey }: Dependencies): Omit<C
       const { id, ...columns } = newRow(digestKey, draft);
       const create = { id, ...columns, permissions };
       const change = { ...columns, permissions: { deleteMany: {}, ...permissions } };
-      return write(id, () =>
-        prisma.client.upsert({ where: { id }, create, update: change, include }),
-      );
+      const put = () => prisma.client.upsert({ where: { id }, create, update: change, include });
+      // Prisma looks first and inserts then: of processes that do so at once, all but one find it taken.
+      return write(id, () => put().catch((error: unknown) => againIfTaken(error, put)));
     },
 
     setMetadata: (metadata, secret) =>
@@ -259,9 +259,18 @@ function asClient(row: Row): Client {
   };
 }
 
+function againIfTaken<T>(error: unknown, work: () => Promise<T>): Promise<T> {
+  if (codeOf(error) === 'P2002') return work();
+  throw error;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
 /** Prisma's codes: P2002 a unique value exists, P2003 a foreign key points nowhere. */
 function asProblem(error: unknown, id: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === 'P2002') return new Problem('client_exists', { detail: id, cause: error });
   if (code !== 'P2003') return error;
   const detail = `${id} has a permission on a resource server that does not exist`;

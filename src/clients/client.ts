@@ -111,7 +111,14 @@ function redirectFault(uri: string, applicationType: 'web' | 'native'): string |
   if (url === null) return 'is not an absolute URI';
   if (url.username !== '' || url.password !== '') return 'has user information';
   const [, fault] = ambiguities.find(([pattern]) => pattern.test(uri)) ?? [];
-  return fault ?? schemeFault(url, applicationType);
+  return fault ?? hostFault(uri, url) ?? schemeFault(url, applicationType);
+}
+
+/** An address that is written in another way than usual, such as `0x7f.1`, is a name to some parsers. */
+function hostFault(uri: string, { protocol, hostname }: URL): string | undefined {
+  const isWeb = protocol === 'https:' || protocol === 'http:';
+  const isPlain = uri.toLowerCase().startsWith(`${protocol}//${hostname}`);
+  return isWeb && !isPlain ? 'has no plain host name' : undefined;
 }
 
 /** RFC 8252 §7, FAPI 2 §5.3.2.2: https, and for native applications loopback addresses and private-use schemes. */

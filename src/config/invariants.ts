@@ -26,9 +26,13 @@ const sameOrigin: Rule = ({ issuer, mtlsOrigin }) => [
     'COUNTERSIGN_MTLS_ORIGIN is the same as COUNTERSIGN_ISSUER: give the mTLS listener its own host or port, or browsers are asked for certificates',
 ];
 
-const localhost: Rule = ({ issuer }) => [
-  /^https?:\/\/(?:localhost|127\.|\[::1\])/.test(issuer) &&
-    `COUNTERSIGN_ISSUER is ${issuer}: set the origin that clients use`,
+const loopback = /^https?:\/\/(?:localhost|127\.|\[::1\])/;
+
+/** Discovery would send every certificate client to its own machine. */
+const localhost: Rule = ({ issuer, mtlsOrigin }) => [
+  loopback.test(issuer) && `COUNTERSIGN_ISSUER is ${issuer}: set the origin that clients use`,
+  loopback.test(mtlsOrigin) &&
+    `COUNTERSIGN_MTLS_ORIGIN is ${mtlsOrigin}: set the origin that clients with certificates use`,
 ];
 
 const secrets: Rule = (configuration, findings) => {

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from '../observability/logger.ts';
-import { connectionConfig, type DatabaseConnection } from './client.ts';
+import { connectionConfig, isBehindPgBouncer, type DatabaseConnection } from './client.ts';
 
 /** What may change behind a process's back. */
 export type ChangeTopic = 'clients' | 'resource-servers';
@@ -12,7 +12,10 @@ export interface Changes {
   subscribe(topic: ChangeTopic, forget: (key: string | undefined) => void): void;
   /** Whether changes are heard at the moment; while they are not, nothing may be remembered for long. */
   isLive(): boolean;
-  /** Begins to listen, and listens again after every loss, until it is closed. */
+  /**
+   * Begins to listen, and listens again after every loss, until it is closed. Behind PgBouncer it does not: a pooled
+   * session takes LISTEN and is never told anything (PgBouncer, "feature matrix").
+   */
   start(): void;
   close(): Promise<void>;
 }
@@ -69,7 +72,7 @@ export function createChanges(options: ChangesOptions): Changes {
     },
     isLive: () => live,
     start() {
-      loop ??= listenAgainAndAgain();
+      if (!isBehindPgBouncer(options.connection)) loop ??= listenAgainAndAgain();
     },
     async close() {
       closing.abort();

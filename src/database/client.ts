@@ -46,7 +46,7 @@ export function connectionConfig(connection: DatabaseConnection): pg.ClientConfi
 }
 
 /** Prisma's own parameter for "through PgBouncer", which refuses session settings and, before 1.21, named statements. */
-function isBehindPgBouncer(connection: DatabaseConnection): boolean {
+export function isBehindPgBouncer(connection: DatabaseConnection): boolean {
   return (
     'connectionString' in connection &&
     /[?&]pgbouncer=true(?:&|$)/.test(connection.connectionString)

@@ -5,7 +5,7 @@ import { Problem } from '../problem.ts';
 export interface Csrf {
   /** A token for a form that belongs to `binding`, such as the interaction and its cookie. */
   token(binding: string): string;
-  /** Throws `csrf_mismatch` unless `token` was made for this binding with this key. */
+  /** Throws `csrf_mismatch` unless `token` was made for this binding with one of the keys. */
   verify(binding: string, token: unknown): void;
 }
 
@@ -16,26 +16,36 @@ const macBytes = 32;
 /**
  * Tokens are base64url of a salt and its HMAC-SHA-256 over salt and binding. The salt makes each
  * page's token different, so that compression can't give it away (BREACH). Nothing is stored.
+ * `key` makes tokens; `older` ones verify too, so that a change of keys refuses no form on its way.
  */
-export function createCsrf(key: Buffer): Csrf {
-  if (key.length < minKeyBytes) {
-    throw new Problem('configuration_invalid', { detail: 'the CSRF key is shorter than 32 bytes' });
+export function createCsrf(key: Buffer, ...older: readonly Buffer[]): Csrf {
+  const keys = [key, ...older];
+  if (keys.some(({ length }) => length < minKeyBytes)) {
+    throw new Problem('configuration_invalid', { detail: 'a CSRF key is shorter than 32 bytes' });
   }
-  const mac = (salt: Buffer, binding: string): Buffer =>
-    createHmac('sha256', key).update('countersign csrf\0').update(salt).update(binding).digest();
   return {
     token(binding) {
       const salt = randomBytes(saltBytes);
-      return Buffer.concat([salt, mac(salt, binding)]).toString('base64url');
+      return Buffer.concat([salt, mac(key, salt, binding)]).toString('base64url');
     },
     verify(binding, token) {
       const bytes = Buffer.from(typeof token === 'string' ? token : '', 'base64url');
       const salt = bytes.subarray(0, saltBytes);
       const given = bytes.subarray(saltBytes);
-      const isRight = given.length === macBytes && timingSafeEqual(given, mac(salt, binding));
+      const isRight =
+        given.length === macBytes &&
+        keys.some((candidate) => timingSafeEqual(given, mac(candidate, salt, binding)));
       if (!isRight) throw new Problem('csrf_mismatch', { detail: 'the token does not fit' });
     },
   };
+}
+
+function mac(key: Buffer, salt: Buffer, binding: string): Buffer {
+  return createHmac('sha256', key)
+    .update('countersign csrf\0')
+    .update(salt)
+    .update(binding)
+    .digest();
 }
 
 /** The part of a Koa context that tells where a request comes from. */

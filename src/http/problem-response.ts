@@ -21,6 +21,8 @@ export interface ProblemResponseOptions {
   isDatabaseUnavailable: (error: unknown) => boolean;
   /** The methods that a path answers to, for paths that nothing answered; none for unknown paths. */
   allowedMethods?: (path: string) => readonly string[];
+  /** Paths that only programs call: errors there are JSON, whatever `Accept` says. */
+  isForPrograms?: (path: string) => boolean;
 }
 
 /** Long enough for a failover, short enough not to be noticed. */
@@ -65,6 +67,7 @@ async function pageOf(
   options: ProblemResponseOptions,
   page: ErrorPage,
 ): Promise<string | undefined> {
+  if (options.isForPrograms?.(ctx.path) === true) return undefined;
   // The first is for callers that take anything: programs.
   if (ctx.accepts('json', 'html') !== 'html') return undefined;
   try {

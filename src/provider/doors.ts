@@ -3,8 +3,8 @@ import { currentRequest } from '../observability/request-context.ts';
 import { Problem } from '../problem.ts';
 import { isAlmostEndpoint, routes } from './routes.ts';
 
-/** What clients with certificates may reach (RFC 8705 §5): everything else is for browsers. */
-const overMtls = new Set<string>([
+/** What programs call, with certificates too (RFC 8705 §5): everything else is for browsers. */
+const forPrograms = new Set<string>([
   routes.token,
   routes.introspection,
   routes.revocation,
@@ -14,10 +14,15 @@ const overMtls = new Set<string>([
   '/.well-known/oauth-authorization-server',
 ]);
 
+/** Whether a path is an endpoint that no browser shows: RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3 want JSON. */
+export function isForPrograms(path: string): boolean {
+  return forPrograms.has(path);
+}
+
 /** Keeps browser pages off the listener that asks for certificates. */
 export const rejectPagesOverMtls: Koa.Middleware = (ctx, next) => {
   const request = currentRequest();
-  if (request?.listener === 'mtls' && !overMtls.has(ctx.path)) {
+  if (request?.listener === 'mtls' && !isForPrograms(ctx.path)) {
     throw new Problem('not_found', { detail: `${request.path} is not offered over mTLS` });
   }
   return next();

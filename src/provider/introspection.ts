@@ -1,12 +1,14 @@
-import type { Clients, ResourceServers, Share } from './ports.ts';
+import type { Clients, Customers, ResourceServers, Share } from './ports.ts';
 
 interface Dependencies {
   resourceServers: ResourceServers;
   clients: Pick<Clients, 'metadataOf'>;
+  customers: Customers;
 }
 
 /** Who may introspect and revoke what (RFC 7662, RFC 7009). */
-export function introspectionShare({ resourceServers, clients }: Dependencies): Share {
+export function introspectionShare(dependencies: Dependencies): Share {
+  const { resourceServers } = dependencies;
   return {
     features: {
       introspection: {
@@ -15,10 +17,9 @@ export function introspectionShare({ resourceServers, clients }: Dependencies): 
         async allowedPolicy(_ctx, client, token) {
           if (client.clientAuthMethod === 'none' || token.kind === 'RefreshToken') return false;
           const asking = await resourceServers.findByIntrospectionClient(client.clientId);
-          if (asking === undefined || token.clientId === undefined) return false;
-          // With its client a token ends, whether the client was suspended or deleted.
-          if ((await clients.metadataOf(token.clientId)) === undefined) return false;
-          return [token.aud ?? []].flat().includes(asking.identifier);
+          if (asking === undefined) return false;
+          if (![token.aud ?? []].flat().includes(asking.identifier)) return false;
+          return areBothActive(token, dependencies);
         },
       },
       revocation: {
@@ -27,4 +28,13 @@ export function introspectionShare({ resourceServers, clients }: Dependencies): 
       },
     },
   };
+}
+
+/** A token ends with its client and with its customer, whether they were suspended or deleted. */
+async function areBothActive(
+  { clientId, accountId }: { clientId?: string | undefined; accountId?: unknown },
+  { clients, customers }: Dependencies,
+): Promise<boolean> {
+  if (clientId === undefined || (await clients.metadataOf(clientId)) === undefined) return false;
+  return typeof accountId !== 'string' || (await customers.claimsOf(accountId)) !== undefined;
 }

@@ -15,7 +15,11 @@ export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retries: Retry
       IdToken: lifetimes.accessToken,
       Grant: lifetimes.refreshToken,
       Interaction: lifetimes.interaction,
-      Session: lifetimes.session,
+      // Absolute, from the login on (ASVS 7.3.2): oidc-provider saves a session anew with every authorization.
+      Session: (_ctx, { loginTs }) =>
+        loginTs === undefined
+          ? lifetimes.session
+          : Math.max(1, loginTs + lifetimes.session - epochSeconds(clock)),
       // Absolute: neither rotation nor a second authorization on the same grant extends it (ASVS 10.4.8).
       RefreshToken: (ctx) => {
         const rotated = ctx.oidc.entities.RotatedRefreshToken?.remainingTTL;

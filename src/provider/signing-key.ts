@@ -1,5 +1,6 @@
 import { constants, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject, SignKeyObjectInput } from 'node:crypto';
+import { promisify } from 'node:util';
 import { ExternalSigningKey } from 'oidc-provider';
 import type { JWK } from 'jose';
 import type { Share } from './ports.ts';
@@ -19,15 +20,21 @@ const algorithms: Record<string, { digest: string | null; options?: Partial<Sign
     EdDSA: { digest: null },
   };
 
+/** `crypto.sign` on the thread pool, so that other requests go on meanwhile. */
+const signInPool = promisify<string | null, Uint8Array, KeyObject | SignKeyObjectInput, Buffer>(
+  sign,
+);
+
 /**
- * A signing key in this process. oidc-provider's own way goes through WebCrypto's thread pool, which costs 5 to 15 %
- * more of the core per token than signing at once; its interface for external keys (a class, so this is one) lets us.
+ * A signing key in this process, behind oidc-provider's interface for external keys (a class, so this is one) instead of
+ * its own way through WebCrypto. Signing at once, off the pool, costs 20 to 30 % more CPU a token where there is more than
+ * one core (bench/README.md), and holds up everything else for the 0.3 ms that RSA takes.
  */
 class LocalSigningKey extends ExternalSigningKey {
   readonly #kid: string;
   readonly #alg: string;
   readonly #publicKey: KeyObject;
-  readonly #sign: (data: Uint8Array) => Buffer;
+  readonly #sign: (data: Uint8Array) => Promise<Buffer>;
 
   constructor({ kid, alg, ...jwk }: JWK) {
     super();
@@ -42,7 +49,7 @@ class LocalSigningKey extends ExternalSigningKey {
     this.#kid = kid;
     this.#alg = alg;
     this.#publicKey = createPublicKey(privateKey);
-    this.#sign = (data) => sign(algorithm.digest, data, input);
+    this.#sign = (data) => signInPool(algorithm.digest, data, input);
   }
 
   override get kid(): string {
@@ -57,7 +64,7 @@ class LocalSigningKey extends ExternalSigningKey {
     return this.#publicKey;
   }
 
-  override sign(data: Uint8Array): Buffer {
+  override sign(data: Uint8Array): Promise<Buffer> {
     return this.#sign(data);
   }
 }

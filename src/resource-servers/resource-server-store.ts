@@ -40,7 +40,7 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
   changes.subscribe('resource-servers', () => {
     cache.clear();
   });
-  const all = async () => (await cache.fetch('all')) ?? (await readAll(prisma));
+  const all = async () => cache.get('all') ?? (await cache.fetch('all')) ?? (await readAll(prisma));
 
   async function write(resourceServer: ResourceServer, work: () => Promise<unknown>) {
     try {
@@ -76,9 +76,9 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
       const { columns, scopes } = asRow(resourceServer);
       const create = { ...columns, scopes: { create: scopes } };
       const update = { ...columns, scopes: { deleteMany: {}, create: scopes } };
-      await write(resourceServer, () =>
-        prisma.resourceServer.upsert({ where: { identifier }, create, update }),
-      );
+      const put = () => prisma.resourceServer.upsert({ where: { identifier }, create, update });
+      // Prisma looks first and inserts then: of processes that do so at once, all but one find it taken.
+      await write(resourceServer, () => put().catch((error: unknown) => againIfTaken(error, put)));
     },
 
     async delete(identifier) {
@@ -110,6 +110,11 @@ function asRow({ identifier, scopes, introspectionClientId, ...rest }: ResourceS
 /** Prisma's P2002: a unique value is taken. */
 function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'P2002';
+}
+
+function againIfTaken<T>(error: unknown, work: () => Promise<T>): Promise<T> {
+  if (isTaken(error)) return work();
+  throw error;
 }
 
 /** Says which of the two unique values was taken. */

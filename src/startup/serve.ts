@@ -1,3 +1,4 @@
+import packageJson from '../../package.json' with { type: 'json' };
 import type { App } from '../app.ts';
 import { systemClock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
@@ -29,7 +30,7 @@ export async function serveConfigured(
   const codeVerifier = randomSecret();
   const deps: ServerDependencies = {
     logger,
-    metrics: createMetrics(),
+    metrics: createMetrics({ version: packageJson.version }),
     clock: systemClock,
     prepare: (app) => prepare(app, configuration, gathered),
     developmentRoutes(router, pages) {

@@ -120,13 +120,9 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   changes.start();
   await deps.prepare(app);
   const servers = createServers(app, material, deps);
+  const ports = await listenOnBoth(servers, configuration);
   const cleanup = startCleanup(configuration, { database, deps });
   observe(foundation);
-  const { listenAddress, port, mtlsPort } = configuration;
-  const ports = {
-    public: await listen(servers.public, { address: listenAddress, port }),
-    mtls: await listen(servers.mtls, { address: listenAddress, port: mtlsPort }),
-  };
   const system = { actor: { type: 'system' }, outcome: 'success' } as const;
   for (const migration of database.applied) {
     app.audit.record({ ...system, type: 'migration.applied', detail: { migration } });
@@ -142,6 +138,20 @@ async function serve(configuration: Configuration, foundation: Foundation) {
       await app.audit.close();
     },
   };
+}
+
+/** Both doors or none: one that stays open keeps a process alive that has given its database up. */
+async function listenOnBoth(
+  servers: { public: Server; mtls: Server },
+  { listenAddress: address, port, mtlsPort }: Configuration,
+): Promise<{ public: number; mtls: number }> {
+  const publicPort = await listen(servers.public, { address, port });
+  try {
+    return { public: publicPort, mtls: await listen(servers.mtls, { address, port: mtlsPort }) };
+  } catch (error) {
+    await drain([servers.public], 0);
+    throw error;
+  }
 }
 
 function createServers(

@@ -33,7 +33,7 @@ export const derTag = {
  * Throws Problem('certificate_invalid') for indefinite lengths, tag numbers above 30 and values
  * that reach past the end.
  */
-export function readDerSequence(bytes: Buffer): DerElement[] {
+function readDerSequence(bytes: Buffer): DerElement[] {
   const elements: DerElement[] = [];
   for (let offset = 0; offset < bytes.length;) {
     const element = readAt(bytes, offset);

@@ -48,6 +48,17 @@ describe('An authorization request', () => {
     expect(page.html).toContain('Example Web');
   });
 
+  it('by POST may name several resource servers (RFC 8707 §2), and nothing else twice', async () => {
+    const both = await rawRequest({ scope: 'openid accounts statements' });
+    const post = (more: [string, string]) =>
+      createCustomerAgent(server).open(`${server.issuer}/authorize`, {
+        method: 'POST',
+        body: new URLSearchParams([...both, more]),
+      });
+    expect((await post(['resource', opaqueApi])).html).toContain('name="password"');
+    expect((await post(['scope', 'accounts'])).status).toBe(400);
+  });
+
   it.each([
     ['without a challenge', { code_challenge: undefined, code_challenge_method: undefined }],
     ['with the challenge method "plain"', { code_challenge_method: 'plain' }],

@@ -50,6 +50,22 @@ describe('A path that is almost an endpoint', () => {
   });
 });
 
+describe('An error at an endpoint for programs', () => {
+  it.each(['/token', '/introspect', '/revoke', '/userinfo'])(
+    'is JSON at %s, also for who would rather have a page',
+    async (path) => {
+      const { status, headers } = await send(server.fetch(), server.issuer + path, {
+        method: 'PUT',
+        headers: { accept: 'text/html' },
+      });
+      expect([status, headers.get('content-type')]).toEqual([
+        405,
+        'application/json; charset=utf-8',
+      ]);
+    },
+  );
+});
+
 describe('Another method', () => {
   it.each([
     ['DELETE', '/token', 'POST'],

@@ -155,7 +155,7 @@ describe('Inactive is', () => {
     const { jti: _jti, ...withoutId } = claims;
     const [own] = server.material.signingKeys;
     if (own === undefined) throw new Error('no signing key');
-    const key = await importJWK(own, 'RS256');
+    const key = await importJWK({ ...own, key_ops: ['sign'] }, 'RS256');
     const { privateKey: foreignKey } = await generateKeyPair('RS256');
     const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const [first = '', , last = ''] = jwt.split('.');
@@ -204,6 +204,22 @@ describe('Inactive is', () => {
     await clients.setStatus('web', 'active');
     expect(suspended).toEqual([false, false, false]);
     expect(await ask()).toEqual([true, true, true]);
+  });
+
+  it('what belongs to a customer who was suspended, and active again after', async () => {
+    const jwt = await customerTokens(server, 'web', accounts);
+    const opaque = await customerTokens(server, 'web', statements);
+    const ask = async () => [
+      (await introspect(server, jwt.accessToken)).body['active'],
+      (await introspect(server, opaque.accessToken, { as: 'opaque-rs' })).body['active'],
+    ];
+    const { customers } = server.running.app;
+    expect(await ask()).toEqual([true, true]);
+    await customers.setStatus(server.customer.id, 'suspended');
+    const suspended = await ask();
+    await customers.setStatus(server.customer.id, 'active');
+    expect(suspended).toEqual([false, false]);
+    expect(await ask()).toEqual([true, true]);
   });
 
   it('what belongs to a client that was deleted', async () => {

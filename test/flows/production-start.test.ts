@@ -90,6 +90,7 @@ describe('A start in production without any setting', () => {
     const problems = await refusal({}, nothing);
     const expected = [
       /COUNTERSIGN_ISSUER is https:\/\/localhost:3443: set/,
+      /COUNTERSIGN_MTLS_ORIGIN is https:\/\/localhost:3444: set/,
       /COUNTERSIGN_COOKIE_KEYS is not set: .*openssl rand 32/,
       /COUNTERSIGN_ENCRYPTION_KEYS is not set: .*openssl/,
       /COUNTERSIGN_DIGEST_KEY is not set: .*openssl/,
@@ -138,6 +139,7 @@ describe('A start in production is refused for one fault alone:', () => {
       { COUNTERSIGN_ISSUER: 'https://localhost:8443' },
       /set the origin that clients use/,
     );
+    await expectRefusal({ COUNTERSIGN_MTLS_ORIGIN: undefined }, /MTLS_ORIGIN is https:.*localhost/);
   });
 
   it('no database, unless the embedded one is allowed', async () => {
@@ -291,6 +293,8 @@ describe('A complete and safe configuration', () => {
     const program = startProgram({ environment });
     const operations = `http://127.0.0.1:${rest['COUNTERSIGN_OPERATIONS_PORT'] ?? ''}`;
     await program.answers(`${operations}/readyz`);
+    const metrics = await (await fetch(`${operations}/metrics`)).text();
+    expect(metrics).toMatch(/^countersign_info\{version="\d+\.\d+\.\d+"\} 1$/m);
     const agent = new Agent({
       connect: { ca: certificates.authority.certificatePem, servername: 'auth.bank.test' },
     });

@@ -26,7 +26,9 @@ beforeAll(async () => {
     '/revoke': web,
     '/userinfo': {},
     '/logout/confirm': {},
-    [`${new URL(login.url).pathname}/login`]: { cookie: await agent.jar.getCookieString(login.url) },
+    [`${new URL(login.url).pathname}/login`]: {
+      cookie: await agent.jar.getCookieString(login.url),
+    },
   };
 });
 
@@ -44,8 +46,10 @@ async function expectRefused(change: Change): Promise<Record<string, RawExchange
       const exchange = await sendRaw(server, change(path, own));
       exchanges[path] = exchange;
       const [answer, ...more] = exchange.answers;
-      expect(more, path).toEqual([]);
-      expect(answer && isCleanRefusal(answer), `${path}: ${exchange.text.slice(0, 300)}`).toBe(true);
+      expect(more, `for ${path}`).toEqual([]);
+      expect(answer && isCleanRefusal(answer), `${path}: ${exchange.text.slice(0, 300)}`).toBe(
+        true,
+      );
     }
   };
   expect(await issuedBy(server, attack)).toBe(0);
@@ -65,7 +69,10 @@ describe('A body of another type', () => {
   it.each([
     ['application/json', '{"grant_type":"client_credentials","scope":"accounts","token":"x"}'],
     ['text/plain', good],
-    ['multipart/form-data; boundary=x', `--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--`],
+    [
+      'multipart/form-data; boundary=x',
+      `--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--`,
+    ],
     ['application/x-www-form-urlencoded-x', good],
     ['application/x-www-form-urlencoded/x', good],
     ['application/xml', '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'],
@@ -142,8 +149,12 @@ describe('A body that is too large', () => {
 describe('Headers that are too large', () => {
   it('are refused: one, many, and a long address', async () => {
     const long = 'x'.repeat(20_000);
-    await expectRefused((path, own) => rawForm(server, path, { body: '', headers: { ...own, X: long } }));
-    await expectRefused((path, own) => rawForm(server, `${path}?${long}`, { body: '', headers: own }));
+    await expectRefused((path, own) =>
+      rawForm(server, path, { body: '', headers: { ...own, X: long } }),
+    );
+    await expectRefused((path, own) =>
+      rawForm(server, `${path}?${long}`, { body: '', headers: own }),
+    );
     const many = Array.from({ length: 2500 }, (_, i): [string, string] => [`X${String(i)}`, '']);
     await expectRefused((path, own) =>
       rawForm(server, path, { body: '', headers: { ...own, ...Object.fromEntries(many) } }),

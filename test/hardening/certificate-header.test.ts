@@ -51,23 +51,26 @@ function spoofed(): Record<string, string> {
 }
 
 describe('A certificate in a header is no certificate', () => {
-  it.each(['public', 'mtls'] as const)('at the token endpoint of the %s listener', async (listener) => {
-    const origin = listener === 'mtls' ? server.mtlsOrigin : server.issuer;
-    const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'tpp' });
-    const attack = async () => {
-      for (const [name, value] of Object.entries(spoofed())) {
-        const headers = { [name]: value };
-        const answer = await server.fetch()(`${origin}/token`, { method: 'POST', body, headers });
-        expect([answer.status, await answer.json()], name).toMatchObject([
-          401,
-          { error: 'invalid_client' },
-        ]);
-      }
-      const all = { method: 'POST', body, headers: spoofed() };
-      expect((await server.fetch()(`${origin}/token`, all)).status).toBe(401);
-    };
-    expect(await issuedBy(server, attack)).toBe(0);
-  });
+  it.each(['public', 'mtls'] as const)(
+    'at the token endpoint of the %s listener',
+    async (listener) => {
+      const origin = listener === 'mtls' ? server.mtlsOrigin : server.issuer;
+      const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'tpp' });
+      const attack = async () => {
+        for (const [name, value] of Object.entries(spoofed())) {
+          const headers = { [name]: value };
+          const answer = await server.fetch()(`${origin}/token`, { method: 'POST', body, headers });
+          expect([answer.status, await answer.json()], `for ${name}`).toMatchObject([
+            401,
+            { error: 'invalid_client' },
+          ]);
+        }
+        const all = { method: 'POST', body, headers: spoofed() };
+        expect((await server.fetch()(`${origin}/token`, all)).status).toBe(401);
+      };
+      expect(await issuedBy(server, attack)).toBe(0);
+    },
+  );
 
   it('for a token that is bound to one', async () => {
     const parameters = { redirect_uri: callbacks.tpp, scope: 'openid accounts' };

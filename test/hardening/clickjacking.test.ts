@@ -51,16 +51,16 @@ async function everyPage(): Promise<Record<string, Page>> {
 
 it('No page lets itself be framed, nor loads or runs anything foreign', async () => {
   for (const [name, { headers, html }] of Object.entries(await everyPage())) {
-    expect(html, name).toMatch(/^<!doctype html>/i);
+    expect(html, `for ${name}`).toMatch(/^<!doctype html>/i);
     const policy = headers.get('content-security-policy') ?? '';
-    expect(policy, name).toContain("default-src 'none'");
-    expect(policy, name).toContain("frame-ancestors 'none'");
-    expect(policy, name).toContain("base-uri 'none'");
-    expect(policy, name).not.toMatch(/unsafe-|\*| https?:(?: |;|$)|data:/);
-    expect(headers.get('x-frame-options'), name).toBe('DENY');
-    expect(headers.get('x-content-type-options'), name).toBe('nosniff');
-    expect(headers.get('referrer-policy'), name).toBe('no-referrer');
-    expect(headers.get('cross-origin-opener-policy'), name).toBe('same-origin');
-    expect(headers.get('cache-control'), name).toContain('no-store');
+    expect(policy, `for ${name}`).toContain("default-src 'none'");
+    expect(policy, `for ${name}`).toContain("frame-ancestors 'none'");
+    expect(policy, `for ${name}`).toContain("base-uri 'none'");
+    expect(policy, `for ${name}`).not.toMatch(/unsafe-|\*| https?:(?: |;|$)|data:/);
+    expect(headers.get('x-frame-options'), `for ${name}`).toBe('DENY');
+    expect(headers.get('x-content-type-options'), `for ${name}`).toBe('nosniff');
+    expect(headers.get('referrer-policy'), `for ${name}`).toBe('no-referrer');
+    expect(headers.get('cross-origin-opener-policy'), `for ${name}`).toBe('same-origin');
+    expect(headers.get('cache-control'), `for ${name}`).toContain('no-store');
   }
 });

@@ -95,8 +95,7 @@ describe('A stolen code, with its verifier, is worth nothing', () => {
     ],
     [
       'its subject and one part more',
-      () =>
-        clientCertificate(server.certificates.authority, { subject: `${tppSubject},L=Leeds` }),
+      () => clientCertificate(server.certificates.authority, { subject: `${tppSubject},L=Leeds` }),
     ],
   ] as const)('in the name of its client with %s', async (_, certificate) => {
     const presented = await certificate();

@@ -71,7 +71,7 @@ describe.each(['login', 'consent'] as const)('The %s form', (step) => {
     const attack = async () => {
       for (const headers of foreign) {
         const answer = await send({ page, step, cookie, csrf: tokenIn(page), headers });
-        expect(answer.status, JSON.stringify(headers)).toBe(403);
+        expect(answer.status, `for ${JSON.stringify(headers)}`).toBe(403);
         expect(answer.headers.get('location')).toBeNull();
       }
     };
@@ -92,7 +92,7 @@ describe.each(['login', 'consent'] as const)('The %s form', (step) => {
     const attack = async () => {
       for (const csrf of wrong) {
         const answer = await send({ page, step, cookie, ...(csrf === undefined ? {} : { csrf }) });
-        expect(answer.status, csrf ?? 'none').toBe(403);
+        expect(answer.status, `for ${csrf ?? 'none'}`).toBe(403);
       }
     };
     expect(await issuedBy(server, attack)).toBe(0);

@@ -2,7 +2,6 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { sendRaw } from '../support/attack.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import { callbacks, discoverWeb } from '../support/journey.ts';
 import { authorizationRequest } from '../support/openid.ts';
@@ -14,12 +13,16 @@ import type { AuthorizationServer } from '../support/server.ts';
 let server: AuthorizationServer;
 /** A pending sign-in, so that its forms are reached. */
 let signIn: { path: string; cookie: string; csrf: string };
+let plain: typeof fetch;
+let mutual: typeof fetch;
 const unhandled: unknown[] = [];
 const onUnhandled = (reason: unknown) => unhandled.push(reason);
 
 beforeAll(async () => {
   process.on('unhandledRejection', onUnhandled);
   server = await startAuthorizationServer();
+  plain = server.fetch();
+  mutual = server.fetch(server.tpp);
   const agent = createCustomerAgent(server);
   const parameters = { redirect_uri: callbacks.web, scope: 'openid accounts' };
   const { url } = await authorizationRequest(await discoverWeb(server), parameters);
@@ -36,13 +39,32 @@ afterAll(async () => {
   await server.stop();
 });
 
-const methods = fc.constantFrom('GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE');
-const paths = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom('/authorize', '/token', '/introspect', '/revoke', '/userinfo') },
-  { weight: 4, arbitrary: fc.constantFrom('/logout', '/logout/confirm', '/logout/success', '/jwks') },
-  { weight: 4, arbitrary: fc.constantFrom('SIGNIN', 'SIGNIN/login', 'SIGNIN/consent', '/authorize/x') },
-  { weight: 1, arbitrary: fc.constantFrom('/.well-known/openid-configuration', '/assets/mark.svg', '/') },
-  { weight: 1, arbitrary: fc.webPath().map((path) => `/${path}`) },
+const methods = fc.constantFrom('GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH');
+const posted = ['/token', '/introspect', '/revoke', '/userinfo', '/logout', '/logout/confirm'];
+const got = [
+  '/authorize',
+  '/logout',
+  '/logout/success',
+  '/jwks',
+  '/userinfo',
+  'SIGNIN',
+  '/assets/x',
+];
+const forms = ['SIGNIN/login', 'SIGNIN/consent'];
+const known = [...posted, ...got, ...forms, '/authorize/x', '/.well-known/openid-configuration'];
+
+/** A method and a path, mostly ones that belong together. */
+const doors = fc.oneof(
+  { weight: 5, arbitrary: fc.tuple(fc.constant('POST'), fc.constantFrom(...posted, ...forms)) },
+  { weight: 5, arbitrary: fc.tuple(fc.constant('GET'), fc.constantFrom('/authorize', ...got)) },
+  { weight: 1, arbitrary: fc.tuple(methods, fc.constantFrom(...known)) },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(
+      methods,
+      fc.webPath().map((path) => `/${path}`),
+    ),
+  },
 );
 
 const names = fc.oneof(
@@ -69,7 +91,16 @@ const values = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.constantFrom(
-      ...['web', 'tpp', 'app', 'accounts-rs', 'code', 'openid', 'openid accounts', 'offline_access'],
+      ...[
+        'web',
+        'tpp',
+        'app',
+        'accounts-rs',
+        'code',
+        'openid',
+        'openid accounts',
+        'offline_access',
+      ],
       ...[callbacks.web, callbacks.tpp, callbacks.app, 'none', 'login', 'consent', 'query'],
       ...['fragment', 'form_post', 'S256', 'plain', 'a'.repeat(43), 'authorization_code'],
       ...['refresh_token', 'client_credentials', 'https://accounts.example.com', '0', '-1'],
@@ -88,7 +119,7 @@ const headers = fc.dictionary(
   fc.constantFrom(
     ...['Accept', 'Accept-Language', 'Authorization', 'Content-Encoding', 'Cookie', 'Origin'],
     ...['If-None-Match', 'Range', 'X-Fapi-Interaction-Id', 'Sec-Fetch-Site', 'DPoP', 'Prefer'],
-    ...['Signature', 'Upgrade', 'OAuth-Client-Attestation', 'Access-Control-Request-Method'],
+    ...['Signature', 'OAuth-Client-Attestation', 'Access-Control-Request-Method'],
   ),
   fc.oneof(
     fc.constantFrom('BASIC', 'COOKIE', 'Bearer x', 'Basic x', 'text/html', 'application/json', '*'),
@@ -104,8 +135,9 @@ const types = fc.oneof(
 );
 
 interface Request {
-  method: string;
-  path: string;
+  door: [method: string, path: string];
+  /** What is right at most doors, before something is changed. */
+  isFilled: boolean;
   query: [string, string][];
   form: [string, string][];
   headers: Record<string, string>;
@@ -114,58 +146,78 @@ interface Request {
 }
 
 const requests: fc.Arbitrary<Request> = fc.record({
-  method: fc.oneof({ weight: 2, arbitrary: fc.constantFrom('GET', 'POST') }, methods),
-  path: paths,
+  door: doors,
+  isFilled: fc.boolean(),
   query: pairs,
   form: pairs,
   headers,
   type: types,
-  mtls: fc.boolean(),
+  mtls: fc.constantFrom(true, false, false, false, false),
 });
+
+const filled: Record<string, [string, string][]> = {
+  '/authorize': [
+    ['client_id', 'web'],
+    ['redirect_uri', callbacks.web],
+    ['response_type', 'code'],
+    ['scope', 'openid accounts'],
+    ['code_challenge', 'a'.repeat(43)],
+    ['code_challenge_method', 'S256'],
+  ],
+  '/token': [
+    ['grant_type', 'client_credentials'],
+    ['client_id', 'web'],
+    ['client_secret', 'SECRET'],
+  ],
+  'SIGNIN/login': [['csrf', 'CSRF']],
+  'SIGNIN/consent': [['csrf', 'CSRF']],
+};
+filled['/introspect'] = filled['/token']?.slice(1) ?? [];
+filled['/revoke'] = filled['/introspect'];
 
 function encoded(text: string): string {
   return Buffer.from(text).toString('base64url');
 }
 
-function query(list: readonly [string, string][]): string {
-  const filled = { SECRET: server.secrets.web, CSRF: signIn.csrf } as Record<string, string>;
-  const entries = list.map(([name, value]): [string, string] => [
-    name.toWellFormed(),
-    (Object.hasOwn(filled, value) ? (filled[value] ?? '') : value).toWellFormed(),
-  ]);
-  return new URLSearchParams(entries).toString();
+/** `list` over what is right for the door: a name that is there already is replaced. */
+function parametersOf({ door, isFilled }: Request, list: [string, string][]): URLSearchParams {
+  const secrets = { SECRET: server.secrets.web, CSRF: signIn.csrf } as Record<string, string>;
+  const given = new Set(list.map(([name]) => name));
+  const base = isFilled ? (filled[door[1]] ?? []).filter(([name]) => !given.has(name)) : [];
+  return new URLSearchParams(
+    [...base, ...list].map(([name, value]): [string, string] => [
+      name.toWellFormed(),
+      (Object.hasOwn(secrets, value) ? (secrets[value] ?? '') : value).toWellFormed(),
+    ]),
+  );
 }
 
-/** A header's value without what would end its line or the request. */
-function line(value: string): string {
-  const filled = value
+/** A header's value, without what no client could send. */
+function headerValue(value: string): string {
+  return value
     .replace(/^BASIC$/, basic('web', server.secrets.web).authorization)
-    .replace(/^COOKIE$/, signIn.cookie);
-  return filled.replace(/[^\x20-\x7e]/g, '');
+    .replace(/^COOKIE$/, signIn.cookie)
+    .replace(/[^\x20-\x7e]/g, '');
 }
 
-async function statusOf(request: Request): Promise<{ status: number; text: string }> {
-  const { method, path, form, mtls } = request;
-  const { host } = new URL(mtls ? server.mtlsOrigin : server.issuer);
-  const target = `${path.replace(/^SIGNIN/, signIn.path)}?${query(request.query)}`.slice(0, 8000);
-  const body = method === 'GET' || method === 'HEAD' ? '' : query(form);
-  const own = Object.entries(request.headers).map(([name, value]) => `${name}: ${line(value)}`);
-  const head = [
-    `${method} ${target.replace(/[^\x21-\x7e]|#/g, '_')} HTTP/1.1`,
-    `Host: ${host}`,
-    'Connection: close',
-    `Content-Type: ${line(request.type)}`,
-    `Content-Length: ${String(Buffer.byteLength(body))}`,
-    ...own,
-  ];
-  const bytes = [...head, '', body].join('\r\n');
-  const certificate = { cert: server.tpp.certificatePem, key: server.tpp.privateKeyPem };
-  const exchange = await sendRaw(server, bytes, {
-    listener: mtls ? 'mtls' : 'public',
-    ...(mtls ? { tls: certificate } : {}),
-    patienceMs: 10_000,
+async function answerTo(request: Request): Promise<{ status: number; text: string }> {
+  const { door, mtls, type } = request;
+  const [method, path] = door;
+  const hasBody = method !== 'GET' && method !== 'HEAD';
+  const own = Object.entries(request.headers).map(([name, value]): [string, string] => [
+    name,
+    headerValue(value),
+  ]);
+  const cookie = path.startsWith('SIGNIN') ? { cookie: signIn.cookie } : {};
+  const query = hasBody ? new URLSearchParams(request.query) : parametersOf(request, request.query);
+  const origin = mtls ? server.mtlsOrigin : server.issuer;
+  const target = `${path.replace(/^SIGNIN/, signIn.path)}?${query.toString()}`.slice(0, 8000);
+  const response = await (mtls ? mutual : plain)(origin + target, {
+    method,
+    headers: { 'content-type': headerValue(type), ...cookie, ...Object.fromEntries(own) },
+    ...(hasBody ? { body: parametersOf(request, request.form).toString() } : {}),
   });
-  return { status: exchange.answers[0]?.status ?? 0, text: exchange.text };
+  return { status: response.status, text: await response.text() };
 }
 
 /** Bytes in use after everything that can be collected was. */
@@ -192,12 +244,12 @@ async function fuzz(seed: number, milliseconds: number): Promise<number> {
     fc.array(requests, { minLength: atOnce, maxLength: atOnce }),
     async (batch) => {
       sent += batch.length;
-      const answers = await Promise.all(batch.map(statusOf));
+      const answers = await Promise.all(batch.map(answerTo));
       for (const [i, { status, text }] of answers.entries()) {
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
         const told = `${JSON.stringify(batch[i])}\n${text.slice(0, 600)}`;
-        expect(status, told).toBeGreaterThanOrEqual(200);
-        expect(status, told).toBeLessThan(500);
+        expect(status, `for ${told}`).toBeGreaterThanOrEqual(200);
+        expect(status, `for ${told}`).toBeLessThan(500);
       }
     },
   );
@@ -214,20 +266,19 @@ it(
   'Random requests to every door get an answer below 500, nothing breaks and nothing piles up',
   { timeout: 60_000 },
   async () => {
-    const { seed, upTo } = printedSeed('requests');
-    await fuzz(seed, 3000);
+    const random = printedSeed('requests');
+    await fuzz(random.seed, 3000);
     const before = await collect();
-    const sent = await fuzz(upTo(2 ** 31), 11_000);
+    const sent = await fuzz(random.upTo(2 ** 31), 11_000);
     const after = await collect();
     expect(sent).toBeGreaterThan(200);
     expect(unhandled).toEqual([]);
     // Measured: under 2 MB; caches of clients and statements fill during the first run.
-    console.log('DEBUG', sent, after-before, [...statuses]);
     expect(after - before).toBeLessThan(12 * 1024 * 1024);
     const worst = (await server.log.lines()).filter(({ level }) => level === 'error');
     expect(worst).toEqual([]);
     // Not everything was turned away at the first step.
-    const usual = [200, 204, 303, 400, 401, 404, 405, 415];
+    const usual = [200, 303, 400, 401, 404, 405, 415];
     expect([...statuses.keys()]).toEqual(expect.arrayContaining(usual));
   },
 );

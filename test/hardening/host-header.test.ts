@@ -68,7 +68,7 @@ describe('A foreign Host', () => {
     for (const bytes of attacks) {
       const { answers, text } = await sendRaw(server, bytes);
       const answered = answers.map(({ status }) => status);
-      expect([[400], [404], [421]], JSON.stringify(bytes)).toContainEqual(answered);
+      expect([[400], [404], [421]], `for ${JSON.stringify(bytes)}`).toContainEqual(answered);
       expect(text).not.toContain('evil.example');
     }
   });
@@ -91,17 +91,23 @@ describe('Headers of a proxy that nobody trusts', () => {
       Base_Url: 'https://evil.example',
     };
     const fetch = server.fetch();
-    for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']) {
+    for (const path of [
+      '/.well-known/openid-configuration',
+      '/.well-known/oauth-authorization-server',
+    ]) {
       const plain = await (await fetch(server.issuer + path)).text();
       const spoofed = await (await fetch(server.issuer + path, { headers })).text();
       expect(spoofed).toBe(plain);
       expect(plain).toContain(`"issuer":"${server.issuer}"`);
     }
-    const query = 'client_id=web&response_type=code&scope=accounts&redirect_uri=https%3A%2F%2Fweb.example.com%2Fcallback';
+    const query =
+      'client_id=web&response_type=code&scope=accounts&redirect_uri=https%3A%2F%2Fweb.example.com%2Fcallback';
     const challenge = `code_challenge=${'a'.repeat(43)}&code_challenge_method=S256`;
     const url = `${server.issuer}/authorize?${query}&${challenge}`;
     const started = await fetch(url, { headers });
-    expect(started.headers.get('location')).toMatch(/^(?:\/|https:\/\/localhost:\d+\/)interaction\//);
+    expect(started.headers.get('location')).toMatch(
+      /^(?:\/|https:\/\/localhost:\d+\/)interaction\//,
+    );
     expect(JSON.stringify([...started.headers])).not.toContain('evil');
   });
 

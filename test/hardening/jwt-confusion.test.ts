@@ -1,157 +1,63 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { createServer } from 'node:https';
 import { decodeJwt } from 'jose';
 import type * as openid from 'openid-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { epochSeconds, systemClock } from '../../src/clock.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { issuedBy } from '../support/attack.ts';
-import { createTestCertificates } from '../support/certificates.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import { forgeries, signedWith } from '../support/forged-jwt.ts';
 import type { TrustedKey } from '../support/forged-jwt.ts';
-import { callbacks, discoverWeb, introspect, obtainTokens, postForm, userinfo } from '../support/journey.ts';
+import {
+  callbacks,
+  discoverWeb,
+  introspect,
+  obtainTokens,
+  postForm,
+  userinfo,
+} from '../support/journey.ts';
+import { startLure } from '../support/lure.ts';
+import type { Lure } from '../support/lure.ts';
 import { authorizationRequest } from '../support/openid.ts';
 import { asserted } from '../support/protocol.ts';
-import { accountsApi, startAuthorizationServer } from '../support/server.ts';
+import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
-import { createTestServers } from '../support/tls-servers.ts';
 
-const robotKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const robot: TrustedKey = {
-  jwk: { ...robotKey.privateKey.export({ format: 'jwk' }), kid: 'robot-1' },
-  alg: 'ES256',
-};
-const lures = createTestServers();
+let attacker: Lure;
 let lure = '';
-let lured = 0;
 let server: AuthorizationServer;
 let web: openid.Configuration;
 let ours: TrustedKey;
 
 beforeAll(async () => {
-  const certificates = await createTestCertificates();
-  const { certificatePem: cert, privateKeyPem: key } = certificates.server;
-  const port = await lures.listen(
-    createServer({ cert, key }, (_, response) => {
-      lured += 1;
-      response.end('{"keys":[]}');
-    }),
-  );
-  lure = `https://localhost:${String(port)}/keys`;
-  const { kty = '', crv = '', x = '', y = '' } = robot.jwk;
-  server = await startAuthorizationServer({
-    environment: {
-      COUNTERSIGN_OUTBOUND_ALLOW: `localhost:${String(port)}`,
-      COUNTERSIGN_OUTBOUND_TRUSTSTORE: certificates.authority.certificatePem,
-    },
-    clients: [
-      {
-        metadata: {
-          client_id: 'robot',
-          grant_types: ['client_credentials'],
-          redirect_uris: [],
-          token_endpoint_auth_method: 'private_key_jwt',
-          jwks: { keys: [{ kty, crv, x, y, kid: 'robot-1' }] },
-        },
-        permissions: { [accountsApi]: ['accounts'] },
-      },
-    ],
-  });
+  attacker = await startLure();
+  lure = attacker.url;
+  server = await startAuthorizationServer({ environment: attacker.environment });
   web = await discoverWeb(server);
   ours = { jwk: server.material.signingKeys[0] as TrustedKey['jwk'], alg: 'RS256' };
 });
 
+afterEach(() => {
+  // Whatever a header says: its address was not asked for a key.
+  if (attacker.visits() > 0) throw new Error('the server went where a header led it');
+});
+
 afterAll(async () => {
   await server.stop();
-  await lures.close();
-  expect(lured).toBe(0);
+  await attacker.close();
 });
 
 const forWeb = { redirect_uri: callbacks.web, scope: 'openid accounts' };
-
-function assertionClaims(more: Record<string, unknown> = {}) {
-  const now = epochSeconds(systemClock);
-  const own = { iss: 'robot', sub: 'robot', aud: server.issuer, jti: randomUUID() };
-  return { ...own, iat: now, exp: now + 60, ...more };
-}
-
-describe('A forged client assertion', () => {
-  it('is refused at every endpoint that takes one', async () => {
-    const forged = forgeries(robot, { header: { typ: 'JWT' }, payload: assertionClaims() }, lure);
-    const attack = async () => {
-      for (const [name, jwt] of Object.entries(forged)) {
-        for (const path of ['/token', '/introspect', '/revoke']) {
-          const parameters = {
-            grant_type: 'client_credentials',
-            token: 'x',
-            client_id: 'robot',
-            ...asserted(jwt),
-          };
-          const { status, body } = await postForm(server, path, { parameters });
-          expect([400, 401], `${name} at ${path}`).toContain(status);
-          expect(body['error'], `${name} at ${path}`).toMatch(/^invalid_(?:client|request)$/);
-        }
-      }
-    };
-    expect(await issuedBy(server, attack)).toBe(0);
-    const right = signedWith(robot, { header: {}, payload: assertionClaims() });
-    const parameters = { grant_type: 'client_credentials', ...asserted(right) };
-    expect((await postForm(server, '/token', { parameters })).status).toBe(200);
-  });
-
-  it.each([
-    ['sub', 5],
-    ['sub', ['robot']],
-    ['sub', { robot: 1 }],
-    ['sub', true],
-    ['sub', null],
-    ['iss', ['robot']],
-    ['jti', 5],
-    ['jti', { x: 1 }],
-    ['jti', ''],
-    ['jti', null],
-    ['exp', '9999999999'],
-    ['exp', 1e300],
-    ['exp', -1],
-    ['exp', null],
-    ['iat', 'x'],
-    ['nbf', 9_999_999_999],
-    ['nbf', {}],
-    ['aud', null],
-    ['aud', 5],
-    ['aud', [[]]],
-    ['aud', 'https://evil.example'],
-  ])('or one whose %s is %j is refused, and no fault of ours', async (name, value) => {
-    const attack = async () => {
-      const payload = assertionClaims({ [name]: value });
-      for (const jwt of [
-        signedWith(robot, { header: {}, payload }),
-        forgeries(robot, { header: {}, payload }, lure)['alg "none"'] ?? '',
-      ]) {
-        const parameters = { grant_type: 'client_credentials', ...asserted(jwt) };
-        const { status, body } = await postForm(server, '/token', { parameters });
-        expect([status, body['error']]).toEqual([
-          expect.toBeOneOf([400, 401]),
-          expect.stringMatching(/^invalid_(?:client|request)$/),
-        ]);
-      }
-    };
-    expect(await issuedBy(server, attack)).toBe(0);
-  });
-});
 
 describe('An access token', () => {
   it('that is forged is not active, opens nothing and revokes nothing', async () => {
     const tokens = await obtainTokens(server, web, { parameters: forWeb });
     const claim = { header: { typ: 'at+jwt' }, payload: decodeJwt(tokens.access_token) };
     for (const [name, jwt] of Object.entries(forgeries(ours, claim, lure))) {
-      expect(await introspect(server, jwt), name).toEqual({ active: false });
+      expect(await introspect(server, jwt), `for ${name}`).toEqual({ active: false });
       const read = await userinfo(server, jwt.replace(/[^\x21-\x7e]/g, ''));
       expect([400, 401], `${name}: ${JSON.stringify(read.body)}`).toContain(read.status);
-      expect(read.body, name).not.toHaveProperty('sub');
+      expect(read.body, `for ${name}`).not.toHaveProperty('sub');
       const basic = ['web', server.secrets.web] as const;
       const revoked = await postForm(server, '/revoke', { parameters: { token: jwt }, basic });
-      expect([200, 400], name).toContain(revoked.status);
+      expect([200, 400], `for ${name}`).toContain(revoked.status);
     }
     expect(await introspect(server, tokens.access_token)).toMatchObject({ active: true });
   });
@@ -159,7 +65,16 @@ describe('An access token', () => {
   it('is nothing else that we sign: not an ID token, a logout token or one of no type', async () => {
     const tokens = await obtainTokens(server, web, { parameters: forWeb });
     const payload = decodeJwt(tokens.access_token);
-    const types = [undefined, '', 'JWT', 'jwt', 'logout+jwt', 'token-introspection+jwt', 'at+jwtx', 5];
+    const types = [
+      undefined,
+      '',
+      'JWT',
+      'jwt',
+      'logout+jwt',
+      'token-introspection+jwt',
+      'at+jwtx',
+      5,
+    ];
     const other = types.map((typ) => signedWith(ours, { header: { typ }, payload }));
     for (const jwt of [tokens.id_token ?? '', ...other]) {
       expect(await introspect(server, jwt)).toEqual({ active: false });
@@ -196,7 +111,8 @@ describe('An access token', () => {
     const basic = ['accounts-rs', server.secrets['accounts-rs']] as const;
     const asked = await postForm(server, '/introspect', { parameters: { token: jwt }, basic });
     expect(asked.status).toBe(200);
-    if (!['cnf', 'scope'].includes(name)) expect(asked.body).toEqual({ active: false });
+    const isHarmless = name === 'cnf' || name === 'scope';
+    expect(isHarmless || asked.body['active'] === false).toBe(true);
     expect((await userinfo(server, jwt)).status).toBeLessThan(500);
   });
 
@@ -204,7 +120,7 @@ describe('An access token', () => {
     const tokens = await obtainTokens(server, web, { parameters: forWeb });
     const attack = async () => {
       for (const jwt of [tokens.access_token, tokens.id_token ?? '']) {
-        for (const client_id of ['web', 'robot', 'app', 'tpp']) {
+        for (const client_id of ['web', 'app', 'tpp', 'accounts-rs']) {
           const parameters = { grant_type: 'client_credentials', client_id, ...asserted(jwt) };
           const { status, body } = await postForm(server, '/token', { parameters });
           expect([400, 401]).toContain(status);
@@ -256,9 +172,9 @@ describe('An ID token as a hint', () => {
     const forged = forgeries(ours, { header: {}, payload: decodeJwt(id_token) }, lure);
     for (const [name, jwt] of Object.entries(forged)) {
       const { logout, authorize, url } = await hint(jwt);
-      expect(logout, name).toBe(400);
-      expect(authorize, name).toBeOneOf([303, 400]);
-      expect(new URL(url).searchParams.get('code'), name).toBeNull();
+      expect(logout, `for ${name}`).toBe(400);
+      expect(authorize, `for ${name}`).toBeOneOf([303, 400]);
+      expect(new URL(url).searchParams.get('code'), `for ${name}`).toBeNull();
     }
     expect((await hint(id_token)).logout).toBe(200);
   });

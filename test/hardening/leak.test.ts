@@ -117,7 +117,10 @@ async function mistakes(): Promise<void> {
   const secret = `${server.secrets.web.slice(0, -4)}oops`;
   await postForm(server, '/token', { parameters: form, basic: ['web', secret] });
   await postForm(server, '/token', { parameters: { ...form, client_id: 'app' } });
-  await postForm(server, '/token', { parameters: { ...form, scope: code, grant_type: code }, basic });
+  await postForm(server, '/token', {
+    parameters: { ...form, scope: code, grant_type: code },
+    basic,
+  });
   const swapped = { grant_type: 'client_credentials', client_id: server.secrets.web };
   await postForm(server, '/token', { parameters: swapped });
 
@@ -162,7 +165,7 @@ async function wrongLogins(): Promise<void> {
 
 function noteKeys(): void {
   const { signingKeys, cookieKeys, encryptionKeys, digestKey, pairwiseSalt } = server.material;
-  for (const jwk of [...signingKeys, robot.jwk as Record<string, unknown>]) {
+  for (const jwk of [...signingKeys, robot.jwk] as Record<string, unknown>[]) {
     for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi']) {
       const value = jwk[name];
       if (typeof value === 'string') seen.set(value, `private key ${name}`);
@@ -221,7 +224,7 @@ describe('After a day of everything', () => {
 
   it('nor does who the customer is', () => {
     for (const personal of ['Casey Miller', 'casey@example.com', '"casey"', ' casey ']) {
-      expect(leaksOf(personal), personal).toEqual([]);
+      expect(leaksOf(personal), `for ${personal}`).toEqual([]);
     }
   });
 
@@ -230,7 +233,7 @@ describe('After a day of everything', () => {
     const bytes = Buffer.from(planted);
     for (const coding of ['utf8', 'hex', 'base64', 'base64url'] as const) {
       places.set('planted', `before ${bytes.toString(coding)} after`);
-      expect(leaksOf(planted), coding).toEqual(['planted']);
+      expect(leaksOf(planted), `for ${coding}`).toEqual(['planted']);
     }
     places.delete('planted');
   });

@@ -59,7 +59,9 @@ describe('A path in disguise', () => {
         const bytes = rawForm(server, path, { body, headers });
         const { answers } = await sendRaw(server, bytes, { listener });
         const [answer] = answers;
-        expect(answer && isCleanRefusal(answer), `${listener} ${JSON.stringify(answer)}`).toBe(true);
+        expect(answer && isCleanRefusal(answer), `${listener} ${JSON.stringify(answer)}`).toBe(
+          true,
+        );
         expect([400, 404]).toContain(answer?.status);
       }
     };
@@ -117,7 +119,7 @@ describe('A path in disguise', () => {
         'token',
       ]) {
         const { answers } = await sendRaw(server, rawForm(server, target, { body, headers }));
-        expect([400, 404, 421], target).toContain(answers[0]?.status);
+        expect([400, 404, 421], `for ${target}`).toContain(answers[0]?.status);
       }
     };
     expect(await issuedBy(server, attack)).toBe(0);
@@ -128,7 +130,7 @@ const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TR
 const strange = ['BREW', 'get', 'Post', 'GET\t', 'X'.repeat(100), 'CONNECT', 'PRI'];
 
 const offered: Record<string, readonly string[]> = {
-  '/authorize': ['GET', 'HEAD'],
+  '/authorize': ['GET', 'HEAD', 'POST'],
   '/token': ['POST'],
   '/introspect': ['POST'],
   '/revoke': ['POST'],
@@ -167,8 +169,9 @@ describe('A method that is not offered', () => {
       for (const method of strange) {
         const bytes = rawRequest(server, `${method} /token?${body}`, { headers: own });
         const { answers, text } = await sendRaw(server, bytes, { patienceMs: 300 });
-        if (answers.length === 0) expect(text).toBe('');
-        else expect([400, 404, 405], `${method} ${text}`).toContain(answers[0]?.status);
+        // Node answers CONNECT by hanging up.
+        const status = answers[0]?.status ?? (text === '' ? 400 : 0);
+        expect([400, 404, 405], `${method} ${text}`).toContain(status);
       }
     };
     expect(await issuedBy(server, attack)).toBe(0);

@@ -1,7 +1,13 @@
 import type * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issuedBy } from '../support/attack.ts';
-import { authorize, callbacks, discoverWeb, openAuthorization, postForm } from '../support/journey.ts';
+import {
+  authorize,
+  callbacks,
+  discoverWeb,
+  openAuthorization,
+  postForm,
+} from '../support/journey.ts';
 import { authorizationRequest } from '../support/openid.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
@@ -37,15 +43,21 @@ describe('PKCE is not talked away at the authorization endpoint', () => {
     ['without it', {}],
     ['with "plain"', { code_challenge: 'a'.repeat(43), code_challenge_method: 'plain' }],
     ['with no method, which means "plain"', { code_challenge: 'a'.repeat(43) }],
-    ['with "s256", which is no method', { code_challenge: 'a'.repeat(43), code_challenge_method: 's256' }],
+    [
+      'with "s256", which is no method',
+      { code_challenge: 'a'.repeat(43), code_challenge_method: 's256' },
+    ],
     ['with a method and no challenge', { code_challenge_method: 'S256' }],
     ['with an empty challenge', { code_challenge: '', code_challenge_method: 'S256' }],
     ['with a challenge of 42', { code_challenge: 'a'.repeat(42), code_challenge_method: 'S256' }],
-    ['with another alphabet', { code_challenge: `${'a'.repeat(42)}=`, code_challenge_method: 'S256' }],
+    [
+      'with another alphabet',
+      { code_challenge: `${'a'.repeat(42)}=`, code_challenge_method: 'S256' },
+    ],
   ])('%s there is no code', async (_, change) => {
     const parameters = { ...(await without('code_challenge', 'code_challenge_method')), ...change };
     const attack = async () => {
-      const page = await openAuthorization(server, parameters as Record<string, string>);
+      const page = await openAuthorization(server, parameters);
       const answer = new URL(page.url).searchParams;
       expect(answer.get('error')).toBe('invalid_request');
       expect(answer.get('code')).toBeNull();
@@ -61,13 +73,16 @@ describe('A code with a challenge', () => {
     ['the challenge as verifier', 'challenge'],
     ['another verifier', { code_verifier: 'b'.repeat(43) }],
     ['a verifier that is too short', { code_verifier: 'b' }],
-    ['a verifier with the method "plain"', { code_verifier: 'c'.repeat(43), code_challenge_method: 'plain' }],
+    [
+      'a verifier with the method "plain"',
+      { code_verifier: 'c'.repeat(43), code_challenge_method: 'plain' },
+    ],
   ])('is not exchanged with %s, and then still with the right one', async (_, change) => {
     const { code, codeVerifier } = await authorize(server, web, { parameters: forWeb });
     const challenge = await openidChallenge(codeVerifier);
     const tried = change === 'challenge' ? { code_verifier: challenge } : change;
     const attack = async () => {
-      const { status, body } = await exchange(code, tried as Record<string, string>);
+      const { status, body } = await exchange(code, tried);
       expect(status).toBe(400);
       expect(body['error']).toMatch(/^invalid_(?:grant|request)$/);
       expect(body).not.toHaveProperty('access_token');
@@ -94,7 +109,7 @@ describe('A code with a challenge', () => {
   });
 });
 
-it('What is offered is S256 alone', async () => {
+it('What is offered is S256 alone', () => {
   expect(web.serverMetadata().code_challenge_methods_supported).toEqual(['S256']);
 });
 

@@ -44,7 +44,10 @@ const tricks = [
   'https://web.example.com:/callback',
   'https://web.example.com:99999/callback',
   'https://[::ffff:7f00:1%25eth0]/callback',
-  'https://0x7f.1/callback;\u202e',
+  'https://0x7f.1/callback',
+  'https://127.1/callback',
+  'https://2130706433/callback',
+  'https://[0:0:0:0:0:0:0:1]/callback',
   'https://a_b.example.com/callback',
   'https://web.example.com./callback',
   '//web.example.com/callback',
@@ -58,7 +61,8 @@ const nativeTricks = [
   'http://10.0.0.1/callback',
   'http://127.0.0.1.evil.example/callback',
   'http://127.0.0.1@evil.example/callback',
-  'http://127.1/callback#',
+  'http://127.1/callback',
+  'http://0x7f000001/callback',
   'com.example.app:/a b',
   'com.example.app:/callback#x',
   'com.example.app://user@x/callback',
@@ -121,8 +125,32 @@ const piece = fc.oneof(
   fc.string({ maxLength: 5 }),
 );
 
-/** RFC 3986 Appendix B, to the letter: how a simple parser sees a URI. */
-const simple = /^([^:/?#]+):(?:\/\/([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?$/s;
+/** How a parser sees a URI that knows RFC 3986 Appendix B and nothing else. */
+function simplyParsed(uri: string) {
+  const [scheme = '', rest = ''] = uri.split(/:(.*)/s);
+  const [hierarchy = '', search = ''] = rest.split(/\?(.*)/s);
+  const query = search.replaceAll('%27', "'");
+  const afterSlashes = hierarchy.startsWith('//') ? hierarchy.slice(2) : `/${hierarchy}`;
+  const [authority = '', ...segments] = afterSlashes.split('/');
+  const path = hierarchy.startsWith('//') ? `/${segments.join('/')}` : hierarchy || '/';
+  const host = authority.toLowerCase().replace(/:(?:443|80)?$/, '');
+  return { protocol: `${scheme.toLowerCase()}:`, host, path, query };
+}
+
+/** How a browser sees it, told in the same words. */
+function seenByBrowsers(uri: string): ReturnType<typeof simplyParsed> {
+  const { protocol, host, pathname, search } = new URL(uri);
+  // The one letter that the URL standard encodes in a query and RFC 3986 does not.
+  const query = search.slice(1).replaceAll('%27', "'");
+  return { protocol, host: host.replace(/:80$/, ''), path: pathname || '/', query };
+}
+
+function policyWith(formAction: string): string {
+  let policy = '';
+  const response = { set: (name: string, value: string) => (policy += `${name}: ${value}\n`) };
+  pageHeaders(response, { formActions: [formAction] });
+  return policy;
+}
 
 it('Whatever is registered, a simple parser and a browser see the same host, path and scheme', () => {
   fc.assert(
@@ -131,21 +159,9 @@ it('Whatever is registered, a simple parser and a browser see the same host, pat
       fc.constantFrom('web' as const, 'native' as const),
       (uri, type) => {
         if (refusalOf(uri, type) !== undefined) return;
-        const url = new URL(uri);
-        const [, scheme = '', authority, path = '', query = ''] = simple.exec(uri) ?? [];
-        expect(`${scheme.toLowerCase()}:`).toBe(url.protocol);
-        expect(url.search || '?').toBe(query || '?');
-        expect(url.hash).toBe('');
-        if (url.protocol.startsWith('http')) {
-          const host = (authority ?? '').toLowerCase().replace(/:443$|:80$/, '');
-          if (!/^[\d.]+$|^\[/.test(host)) expect(url.host.replace(/:80$/, '')).toBe(host);
-          expect(url.pathname).toBe(path === '' ? '/' : path);
-        }
-        // A page whose form ends there can say so in its policy.
-        const headers = new Map<string, string>();
-        const response = { set: (name: string, value: string) => void headers.set(name, value) };
-        pageHeaders(response, { formActions: [uri] });
-        expect(headers.get('Content-Security-Policy')?.split(';')).toHaveLength(7);
+        expect(seenByBrowsers(uri)).toEqual(simplyParsed(uri));
+        // A page whose form ends there can say so in its policy, and nothing else with it.
+        expect(policyWith(uri).split(';')).toHaveLength(7);
       },
     ),
     { numRuns: 3000 },

@@ -47,7 +47,10 @@ async function tokenStatus(): Promise<number> {
 describe('Many who hold connections', () => {
   it('before, during and after the handshake, in headers and in bodies, keep nobody out', async () => {
     const { public: port, mtls } = server.running.ports;
-    const body = rawForm(server, '/token', { body: 'grant_', headers: { 'Content-Length': '500' } });
+    const body = rawForm(server, '/token', {
+      body: 'grant_',
+      headers: { 'Content-Length': '500' },
+    });
     const introspection = body.replace('/token', '/introspect');
     const beginnings = ['', 'GET', 'GET / HTTP/1.1\r\nHost: loc', body, introspection];
     for (let i = 0; i < 20; i += 1) {

@@ -9,7 +9,8 @@ import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 /** Leaves its mark in the document wherever it is taken for markup, and in the text wherever it is not. */
-const canary = (name: string) => `${name}"'><x-canary onclick=x><script>canary()</script>\${1234*5678}<%=1234*5678%>`;
+const canary = (name: string) =>
+  `${name}"'><x-canary onclick=x><script>canary()</script>\${1234*5678}<%=1234*5678%>`;
 
 const api = 'https://hostile.example.com';
 const redirectUri = 'https://hostile-client.example.com/callback?x=%22%3E%3Cx-canary%3E';
@@ -41,9 +42,12 @@ beforeAll(async () => {
       },
     ],
   });
-  const { customers, passwords, audit } = server.running.app;
+  const { customers, passwords } = server.running.app;
   const profile = { username: customer.username, name: canary('name') };
-  await addCustomer({ profile, password: customer.password }, { customers, passwords, audit, clock: systemClock });
+  await addCustomer(
+    { profile, password: customer.password },
+    { customers, passwords, clock: systemClock },
+  );
   browsing = await startBrowsing(server);
 });
 
@@ -113,7 +117,13 @@ describe('No value becomes markup', () => {
     await page.fill('#password', customer.password);
     await page.click('button[value="login"]');
     await page.waitForSelector('button[value="allow"]');
-    await expectText(page, canary('client'), canary('name'), canary('resource'), canary('sentence'));
+    await expectText(
+      page,
+      canary('client'),
+      canary('name'),
+      canary('resource'),
+      canary('sentence'),
+    );
     await expectText(page, 'hostile-client.example.com', 'x-<x-canary>');
     for (const link of await page.locator('a').all()) {
       expect(await link.getAttribute('href')).toMatch(/^(?:https:\/\/hostile\.example\.com\/|\/)/);
@@ -137,7 +147,14 @@ describe('No value becomes markup', () => {
   it('on error pages, whatever is wrong and in whatever place', async () => {
     const { page, alarms } = await watchedPage();
     const evil = encodeURIComponent(canary('error'));
-    const names = ['client_id', 'redirect_uri', 'response_mode', 'scope', 'error', 'error_description'];
+    const names = [
+      'client_id',
+      'redirect_uri',
+      'response_mode',
+      'scope',
+      'error',
+      'error_description',
+    ];
     const urls = [
       ...names.map((name) => authorizationUrl({ client_id: 'nobody', [name]: canary(name) })),
       `${server.issuer}/authorize/${evil}`,
@@ -151,7 +168,7 @@ describe('No value becomes markup', () => {
     ];
     for (const url of urls) {
       const response = await page.goto(url);
-      expect(response?.status(), url).toBeOneOf([400, 404]);
+      expect(response?.status(), `for ${url}`).toBeOneOf([400, 404]);
       await expectText(page);
       expect(await page.content()).not.toContain('canary');
     }
@@ -191,10 +208,10 @@ describe('No address with a script in it is registered', () => {
     'http://x.example.com/',
   ])('%j', (uri) => {
     for (const name of ['client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'jwks_uri']) {
-      expect(() => parseClientMetadata({ ...registered, [name]: uri }), name).toThrow();
+      expect(() => parseClientMetadata({ ...registered, [name]: uri }), `for ${name}`).toThrow();
     }
     for (const name of ['redirect_uris', 'post_logout_redirect_uris']) {
-      expect(() => parseClientMetadata({ ...registered, [name]: [uri] }), name).toThrow();
+      expect(() => parseClientMetadata({ ...registered, [name]: [uri] }), `for ${name}`).toThrow();
     }
   });
 });

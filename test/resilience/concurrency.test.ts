@@ -164,7 +164,12 @@ describe('A client assertion', () => {
     const fetcher = twins((at) => at.fetch());
     for (let round = 0; round < rounds; round += 1) {
       const audience = base.issuer;
-      const assertion = await clientAssertion({ clientId: 'robot', alg: 'ES256', audience, ...robot });
+      const assertion = await clientAssertion({
+        clientId: 'robot',
+        alg: 'ES256',
+        audience,
+        ...robot,
+      });
       const form = { grant_type: 'client_credentials', scope: 'accounts', ...asserted(assertion) };
       const answers = await atOnce(both, requests, (at) =>
         post(fetcher(at), `${at.issuer}/token`, { form }),

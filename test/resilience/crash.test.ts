@@ -44,21 +44,25 @@ const plan: Kill[] = Array.from({ length: kills }, (_, number) => ({
   moment: random.next(),
 }));
 
-/** Milliseconds that each flow took last, and a little more, so that kills fall all over it. */
+/** Milliseconds within which each flow's kills fall: a little more than it takes, as far as is known. */
 const spans = new Map<string, number>();
 
 /** Whether the step had its answer before the kill. */
 async function killInTheMiddle({ flow: [name, flow], moment, number }: Kill): Promise<boolean> {
   const [step, victim] = await Promise.all([flow(world), processes.start()]);
   const begun = performance.now();
+  const span = spans.get(name) ?? 150;
   const acting = step.act(victim.server).then(
     (outcome) => {
       spans.set(name, (performance.now() - begun) * 1.2);
       return { outcome };
     },
-    () => undefined,
+    () => {
+      spans.set(name, span * 1.1);
+      return undefined;
+    },
   );
-  await wait(moment * (spans.get(name) ?? 100));
+  await wait(moment * span);
   expect(await victim.kill()).toEqual({ code: null, signal: 'SIGKILL' });
   const acted = await acting;
   await step.verify(acted?.outcome, steady).catch((cause: unknown) => {

@@ -243,6 +243,22 @@ describe('A resource server', () => {
     expect(await servers.findByIntrospectionClient(introspectionClientId)).toBeUndefined();
   });
 
+  it('may be declared by many processes that start at once, and so may its clients', async () => {
+    const prismas = [ground.prisma, ground.other] as const;
+    for (let round = 0; round < 5; round += 1) {
+      const identifier = `https://${newId()}.test`;
+      const servers = await atOnce(8, prismas, (prisma) =>
+        createResourceServerStore({ prisma, changes: noChanges }).save(resourceServer(identifier)),
+      );
+      expect(values(servers)).toHaveLength(8);
+      const declared = draft(newId(), { permissions: { [identifier]: ['accounts'] } });
+      const saved = await atOnce(8, prismas, (prisma) =>
+        createClientStore({ ...ground, prisma, changes: noChanges }).save(declared),
+      );
+      expect(values(saved)).toHaveLength(8);
+    }
+  });
+
   it('takes the permissions on it along', async () => {
     const identifier = `https://${newId()}.test`;
     const servers = store();

@@ -24,7 +24,10 @@ export interface World {
   /** By client: openid-client, to build requests with. */
   configurations: Record<'web' | 'spa' | 'bound', Parameters<typeof authorize>[1]>;
   /** What clients were told, for a last look at the end. */
-  told: { alive: { sender: Sender; refresh: string }[]; dead: { sender: Sender; refresh: string }[] };
+  told: {
+    alive: { sender: Sender; refresh: string }[];
+    dead: { sender: Sender; refresh: string }[];
+  };
 }
 
 /** A world whose clients are those of {@link crashClients} and "web". */

@@ -53,7 +53,8 @@ function rightToLeftLocales(): string {
 
 /**
  * Serves the fixtures at `/<name>?ui_locales=…` with the real headers, assets and CSRF protection.
- * `?bank=long` gives the bank its longest name. Forms are answered by a redirect to `callbackOrigin`, as the authorization endpoint does.
+ * `?bank=long` gives the bank its longest name. Forms are answered by a redirect to
+ * `callbackOrigin`, as the authorization endpoint does.
  */
 export async function startPageSite(options: PageSiteOptions = {}): Promise<PageSite> {
   const directory = rightToLeftLocales();
@@ -71,7 +72,10 @@ export async function startPageSite(options: PageSiteOptions = {}): Promise<Page
   app.use(securityHeaders({ hstsMaxAgeSeconds: 0 }));
   app.use(createAssets({ directory: path.join(viewsDirectory, 'assets') }).middleware);
   app.use(async (ctx, next) => {
-    if (ctx.method !== 'POST') return next();
+    if (ctx.method !== 'POST') {
+      await next();
+      return;
+    }
     const form = new URLSearchParams(await readText(ctx.req));
     rejectCrossSite(ctx, origin);
     if (!form.has('xsrf')) csrf.verify(binding, form.get('csrf'));
@@ -83,8 +87,8 @@ export async function startPageSite(options: PageSiteOptions = {}): Promise<Page
     const wanted = pageFixtures.find(({ name }) => `/${name}` === ctx.path);
     if (wanted === undefined) return;
     const { callbackOrigin, namesCallback = true } = options;
-    const isNamed = callbackOrigin !== undefined && namesCallback;
-    pageHeaders(ctx, { formActions: isNamed ? [callbackOrigin] : [] });
+    const named = namesCallback ? [callbackOrigin, ctx.query['form_action']] : [];
+    pageHeaders(ctx, { formActions: named.filter((source) => typeof source === 'string') });
     const locale = locales.chooseLocale({ uiLocales: String(ctx.query['ui_locales'] ?? '') });
     const html = wanted.render(ctx.query['bank'] === 'long' ? longRenderer : renderer, {
       locale,
@@ -93,7 +97,10 @@ export async function startPageSite(options: PageSiteOptions = {}): Promise<Page
     ctx.body = html.replaceAll('b3BlbiBzZXNhbWU', csrf.token(binding));
   });
 
-  const server = createServer(app.callback()).listen(0, '127.0.0.1');
+  const handle = app.callback();
+  const server = createServer((request, response) => {
+    void handle(request, response);
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   return {

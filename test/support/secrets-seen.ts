@@ -68,20 +68,24 @@ function noteRequest(url: string, { body, headers }: RequestInit, note: Note): v
 
 function noteResponse(response: Response, text: string, note: Note): void {
   for (const cookie of response.headers.getSetCookie()) {
-    const [pair = ''] = cookie.split(';');
-    const [name = '', value = ''] = pair.split('=');
-    note(`cookie ${name}`, value);
+    const pair = cookie.slice(0, cookie.indexOf(';'));
+    note(`cookie ${pair.slice(0, pair.indexOf('='))}`, pair.slice(pair.indexOf('=') + 1));
   }
   const location = response.headers.get('location');
   if (location !== null) noteFields('redirect', new URL(location, response.url).searchParams, note);
-  if (response.headers.get('content-type')?.includes('json') === true) {
-    const members = Object.entries(JSON.parse(text) as Record<string, unknown>);
-    const texts = members.map(([name, value]): [string, string] => [name, String(value)]);
-    noteFields('answer', texts, note);
-  }
+  if (response.headers.get('content-type')?.includes('json') === true) noteAnswer(text, note);
   for (const [, name = '', value = ''] of text.matchAll(/name="(\w+)" value="([^"]+)"/g)) {
     noteFields('page', [[name, value]], note);
   }
+}
+
+function noteAnswer(text: string, note: Note): void {
+  const members = Object.entries(JSON.parse(text) as Record<string, unknown>);
+  noteFields(
+    'answer',
+    members.map(([name, value]) => [name, String(value)]),
+    note,
+  );
 }
 
 /** All tables of the server's database, each as one text: bytes also as hex, base64 and the letters that they may be. */
@@ -113,7 +117,8 @@ function readings(value: unknown): string {
 export function formsOf(secret: string): string[] {
   const bytes = Buffer.from(secret);
   const decoded = Buffer.from(secret, 'base64url');
-  const inner = decoded.length >= minLength ? [decoded.toString('latin1'), decoded.toString('hex')] : [];
+  const inner =
+    decoded.length >= minLength ? [decoded.toString('latin1'), decoded.toString('hex')] : [];
   const parts = secret.split('.').filter((part) => part.length >= 40);
   return [
     secret,

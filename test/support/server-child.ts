@@ -1,6 +1,5 @@
 // A server in a process of its own: says when everything is imported, waits for what to run, says its ports, and
 // stops on SIGTERM as the product does.
-import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '../../src/clock.ts';
@@ -15,8 +14,6 @@ import type { Material } from '../../src/startup/material.ts';
 export interface StartOrder {
   environment: Record<string, string>;
   material: Material;
-  /** Where the log goes instead of standard output. */
-  logFile?: string;
 }
 
 /** What it answers. */
@@ -40,12 +37,11 @@ function withBuffers(material: Material): Material {
   };
 }
 
-async function serve({ environment, material, logFile }: StartOrder): Promise<RunningServer> {
+async function serve({ environment, material }: StartOrder): Promise<RunningServer> {
   const loaded = loadConfiguration(environment);
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   const { logLevel: level } = loaded.configuration;
-  const destination = logFile === undefined ? process.stdout : createWriteStream(logFile);
-  const logger = createLogger({ level, format: 'json', destination });
+  const logger = createLogger({ level, format: 'json', destination: process.stdout });
   process.on('unhandledRejection', (error) => {
     logger.error('unhandled rejection', { error });
   });

@@ -29,7 +29,8 @@ export interface ServerProcess {
 /** What a process may do differently from `base`. */
 export interface ProcessOptions {
   environment?: Record<string, string>;
-  logFile?: string;
+  /** An open file as its standard output, where the log goes. */
+  stdout?: number;
 }
 
 /**
@@ -60,8 +61,8 @@ export async function serverProcesses(
   const children = new Set<ChildProcess>();
   const standby: Waiting[] = [];
 
-  function launch(): Waiting {
-    const waiting = spawnWaiting(cache.path);
+  function launch(stdout?: number): Waiting {
+    const waiting = spawnWaiting(cache.path, stdout);
     children.add(waiting.child);
     void waiting.ended.then(() => children.delete(waiting.child));
     return waiting;
@@ -69,15 +70,15 @@ export async function serverProcesses(
 
   return {
     async start(options = {}) {
-      const waiting = standby.shift() ?? launch();
+      const ready = options.stdout === undefined ? standby.shift() : undefined;
+      const waiting = ready ?? launch(options.stdout);
       await waiting.ready;
       const order: StartOrder = {
         environment: { ...environmentBeside(base), ...environment, ...options.environment },
         material: base.material,
-        ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
       };
       const started = start(waiting, order, base);
-      standby.push(launch());
+      if (options.stdout === undefined) standby.push(launch());
       return started;
     },
     async close() {
@@ -89,13 +90,13 @@ export async function serverProcesses(
   };
 }
 
-function spawnWaiting(compileCache: string): Waiting {
+function spawnWaiting(compileCache: string, stdout: number | 'pipe' = 'pipe'): Waiting {
   const child = fork(script, {
     execArgv: ['--max-semi-space-size=8'],
     // Compiled once for all: a process is then ready in half the time.
     env: { PATH: '/usr/local/bin:/usr/bin:/bin', NODE_COMPILE_CACHE: compileCache },
     serialization: 'advanced',
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    stdio: ['ignore', stdout, 'pipe', 'ipc'],
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -88,16 +88,12 @@ describe('an asset', () => {
 });
 
 describe('the start', () => {
-  it.each([[{ logoFile: 'secret.key' }], [{ themeFile: 'secret.key' }]])(
-    'is refused with %j, a file of a type that is not served',
-    (files) => {
-      const named = Object.entries(files).map(([key, name]) => [key, path.join(directory, name)]);
-      const options = { directory: path.join(directory, 'assets'), ...Object.fromEntries(named) };
-      expect(() => createAssets(options)).toThrow(
-        expect.objectContaining({ code: 'configuration_invalid' }),
-      );
-    },
-  );
+  it.each(['logoFile', 'themeFile'] as const)('is refused with a %s of another type', (setting) => {
+    const files = { [setting]: path.join(directory, 'secret.key') };
+    expect(() => createAssets({ directory: path.join(directory, 'assets'), ...files })).toThrow(
+      expect.objectContaining({ code: 'configuration_invalid' }),
+    );
+  });
 
   it('is refused without the logo that was named', () => {
     expect(() =>

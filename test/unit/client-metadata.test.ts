@@ -104,7 +104,7 @@ describe('A redirect URI', () => {
     expect([takes('web', uri), takes('native', uri)]).toEqual([false, false]);
   });
 
-  it('of a web client is https, without user, wildcard and fragment, for any URL', () => {
+  it('of a web client is https, without user, wildcard, dot segment and fragment, for any URL', () => {
     fc.assert(
       fc.property(
         fc.webUrl({
@@ -113,8 +113,8 @@ describe('A redirect URI', () => {
           validSchemes: ['http', 'https'],
         }),
         (uri) => {
-          const clean =
-            uri.startsWith('https:') && !/[#*]/.test(uri) && new URL(uri).username === '';
+          const isPlain = !/[#*]|\/(?:\.|%2e){1,2}(?=[/?]|$)/i.test(uri);
+          const clean = uri.startsWith('https:') && isPlain && new URL(uri).username === '';
           expect(takes('web', uri)).toBe(clean);
         },
       ),

@@ -24,6 +24,16 @@ describe('a CSRF token', () => {
     }).toThrow(mismatch);
   });
 
+  it('made with the key before still fits after a change of keys', () => {
+    const changed = createCsrf(Buffer.alloc(32, 2), Buffer.alloc(32, 1));
+    expect(() => {
+      changed.verify('a', csrf.token('a'));
+    }).not.toThrow();
+    expect(() => {
+      csrf.verify('a', changed.token('a'));
+    }).toThrow(mismatch);
+  });
+
   it('is refused when any of its bytes is changed', () => {
     const bytes = Buffer.from(csrf.token('a'), 'base64url');
     for (const index of bytes.keys()) {

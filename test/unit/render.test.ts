@@ -19,19 +19,29 @@ const markup = '"><script>alert(1)</script>';
 /** What a string of the data becomes; undefined leaves it alone. */
 type Change = (value: string, key: string) => string | undefined;
 
+/** The parts of an array or a record, and how to make a copy with another part. */
+function partsOf(value: object): [string, unknown, (part: unknown) => unknown][] {
+  if (value instanceof Date) return [];
+  if (Array.isArray(value)) {
+    const items: unknown[] = value;
+    return items.map((item, index) => ['', item, (part) => items.with(index, part)]);
+  }
+  return Object.entries(value).map(([name, item]) => [
+    name,
+    item,
+    (part) => ({ ...value, [name]: part }),
+  ]);
+}
+
 /** Every copy of `value` in which one string has been changed. */
-function* withOneChanged(value: unknown, change: Change, key = ''): Generator<unknown> {
+function* withOneChanged(value: unknown, change: Change, key = ''): Generator {
   if (typeof value === 'string') {
     const changed = change(value, key);
     if (changed !== undefined) yield changed;
-  } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      for (const changed of withOneChanged(item, change)) yield value.with(index, changed);
-    }
-  } else if (typeof value === 'object' && value !== null && !(value instanceof Date)) {
-    for (const [name, item] of Object.entries(value)) {
-      for (const changed of withOneChanged(item, change, name)) yield { ...value, [name]: changed };
-    }
+  }
+  if (typeof value !== 'object' || value === null) return;
+  for (const [name, part, copyWith] of partsOf(value)) {
+    for (const changed of withOneChanged(part, change, name)) yield copyWith(changed);
   }
 }
 
