@@ -128,7 +128,8 @@ type Hosting = ReturnType<typeof createHosting>;
 function createStorage(settings: AppSettings, deps: AppDependencies) {
   const { prisma } = deps.database;
   const { clock, changes } = deps;
-  const { digestKey } = settings;
+  const { digestKey, refreshRetry } = settings;
+  const retries = { retrySeconds: refreshRetry.seconds, retryUnproven: refreshRetry.unproven };
   const encryption = createEncryption(settings.encryptionKeys);
   const audit = createAuditTrail({ store: createAuditStore(prisma), ...deps, ...auditLimits });
 
@@ -147,7 +148,7 @@ function createStorage(settings: AppSettings, deps: AppDependencies) {
     customers: createCustomerStore({ prisma, encryption, digestKey }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     singleUse: createSingleUseStore(prisma),
-    artifacts: createArtifactStore({ prisma, encryption, clock, onReplay }),
+    artifacts: createArtifactStore({ prisma, encryption, clock, onReplay, retries }),
     onReplay,
   };
 }

@@ -55,10 +55,9 @@ export function report(findings: Findings): string {
       sizeSensitiveFlows.map((flow) => sizeRow(measurements, flow)),
     ),
     '',
-    ...table(
-      ['flow', 'SQL statements'],
-      flowNames.map((flow) => [flowTitles[flow], statementsOf(findings, flow)]),
-    ),
+    'SQL statements of one unit, caches warm:',
+    '',
+    ...flowNames.map((flow) => `- ${flowTitles[flow]}: ${statementsOf(findings, flow)}`),
   ].join('\n');
 }
 
@@ -119,7 +118,10 @@ function processLines({ resident, startMs }: Findings): string[] {
 function statementsOf({ statements }: Findings, flow: FlowName): string {
   const found = statements[flow];
   if (found.length === 0) return 'none';
-  return found.map((statement) => `\`${statement}\``).join(', ');
+  const counts = Map.groupBy(found, (statement) => statement);
+  return [...counts]
+    .map(([statement, { length }]) => `${length > 1 ? `${String(length)} × ` : ''}\`${statement}\``)
+    .join(', ');
 }
 
 function summary(measurements: Measurements, flow: FlowName, subject: Subject) {

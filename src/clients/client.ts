@@ -97,6 +97,7 @@ function redirectFaults(metadata: ClientMetadata): string[] {
 const ambiguities: readonly (readonly [RegExp, string])[] = [
   [/#/, 'has a fragment'],
   [/\*/, 'has a wildcard'],
+  [/^[^/?]+:\/\/[^/?]*@/, 'has user information'],
   [/[^\w.~:/?[\]@!$&'()+,;=%-]|%(?![\da-f]{2})/i, 'has characters that must be percent-encoded'],
   [/\/(?:\.|%2e){1,2}(?=[/?]|$)/i, 'has dot segments'],
   [
@@ -109,7 +110,6 @@ const ambiguities: readonly (readonly [RegExp, string])[] = [
 function redirectFault(uri: string, applicationType: 'web' | 'native'): string | undefined {
   const url = URL.parse(uri);
   if (url === null) return 'is not an absolute URI';
-  if (url.username !== '' || url.password !== '') return 'has user information';
   const [, fault] = ambiguities.find(([pattern]) => pattern.test(uri)) ?? [];
   return fault ?? hostFault(uri, url) ?? schemeFault(url, applicationType);
 }

@@ -112,7 +112,7 @@ function loginMetrics(
     }),
     passwordHashQueue: createGauge(registry, {
       name: 'countersign_password_hash_queue',
-      help: 'Logins that wait for a free hashing slot.',
+      help: 'Passwords that are hashed now or wait for their turn.',
       labels: {},
     }),
   };

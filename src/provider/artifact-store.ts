@@ -7,7 +7,7 @@ import type { Encryption } from '../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
 import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
 import { isOwnRetry, isSubstitute, noteReuse, storesRefreshToken } from './refresh-retries.ts';
-import type { ReplayListener } from './refresh-retries.ts';
+import type { ReplayListener, RetryPolicy } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
 export interface ArtifactStoreDependencies {
@@ -16,6 +16,8 @@ export interface ArtifactStoreDependencies {
   clock: Clock;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
   onReplay: ReplayListener;
+  /** Whose second refresh at the same time is no replay. */
+  retries: RetryPolicy;
 }
 
 /** What oidc-provider keeps, under digests of the ids and with encrypted payloads. */
@@ -204,10 +206,10 @@ function newRow(
 }
 
 /** Uses an artifact up by one conditional statement; whoever comes second has it against them. */
-function createSingleUse({ prisma, clock, onReplay }: ArtifactStoreDependencies) {
+function createSingleUse({ prisma, clock, onReplay, retries }: ArtifactStoreDependencies) {
   /** Used twice at once, which RFC 9700 §4.13 treats as a replay: nothing issued from it may live. */
   async function lostRace({ kind, idDigest }: PendingUse): Promise<never> {
-    if (!isOwnRetry(Provider.ctx, kind)) {
+    if (!isOwnRetry(Provider.ctx, kind, retries)) {
       const where = { kind_idDigest: { kind, idDigest } };
       const row = await prisma.artifact.findUnique({ where, select: { grantDigest: true } });
       const grantDigest = row?.grantDigest;

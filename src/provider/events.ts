@@ -139,7 +139,26 @@ export function recordAnswer(ctx: KoaContextWithOIDC, audit: Recorder): void {
   const { entities } = ctx.oidc;
   const found = entities.AccessToken ?? entities.ClientCredentials ?? entities.RefreshToken;
   const detail = { tokenKind: found?.kind, tokenClient: found?.clientId };
-  audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail });
+  if (type === 'token.revoked') recordRevocation(ctx, audit, detail);
+  else audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail });
+}
+
+/** RFC 7009 §2.2 has us say 200 to every client that authenticates: also where there was nothing of its own to end. */
+function recordRevocation(
+  ctx: KoaContextWithOIDC,
+  audit: Recorder,
+  detail: { tokenKind: string | undefined; tokenClient: string | undefined },
+): void {
+  if (detail.tokenKind === undefined) return;
+  const isOwn = detail.tokenClient === ctx.oidc.client?.clientId;
+  const entry = isOwn
+    ? ({ type: 'token.revoked', outcome: 'success', detail } as const)
+    : ({
+        type: 'token.revocation_refused',
+        outcome: 'refused',
+        detail: { ...detail, reason: 'the token is of another client' },
+      } as const);
+  audit.record({ ...partiesOf(ctx), ...entry });
 }
 
 function partiesOf(ctx: KoaContextWithOIDC): Pick<AuditEntry, 'actor' | 'clientId' | 'customerId'> {

@@ -48,8 +48,13 @@ function isProvenSender(ctx: KoaContextWithOIDC): boolean {
 }
 
 /** Whether a lost race for a refresh token is the sender's own second request; it then gets the first one's answer. */
-export function isOwnRetry(ctx: KoaContextWithOIDC | undefined, kind: string): boolean {
-  if (kind !== 'RefreshToken' || ctx === undefined || !isProvenSender(ctx)) return false;
+export function isOwnRetry(
+  ctx: KoaContextWithOIDC | undefined,
+  kind: string,
+  policy: RetryPolicy,
+): boolean {
+  if (kind !== 'RefreshToken' || ctx === undefined) return false;
+  if (policy.retrySeconds === 0 || !isEntitled(ctx, policy)) return false;
   overtaken.add(ctx);
   return true;
 }

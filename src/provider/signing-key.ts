@@ -27,8 +27,8 @@ const signInPool = promisify<string | null, Uint8Array, KeyObject | SignKeyObjec
 
 /**
  * A signing key in this process, behind oidc-provider's interface for external keys (a class, so this is one) instead of
- * its own way through WebCrypto. Signing at once, off the pool, costs 20 to 30 % more CPU a token where there is more than
- * one core (bench/README.md), and holds up everything else for the 0.3 ms that RSA takes.
+ * its own way through WebCrypto. Signing at once, off the pool, cost 16 to 21 % more CPU a token on two cores, and holds up
+ * everything else for the 0.3 ms that RSA takes.
  */
 class LocalSigningKey extends ExternalSigningKey {
   readonly #kid: string;

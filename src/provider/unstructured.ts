@@ -14,7 +14,7 @@ const maxBodyBytes = 56 * 1024;
 export function markStructuredTokens(paths: readonly string[]): Koa.Middleware {
   return async function markStructuredToken(ctx, next) {
     if (ctx.method === 'POST' && paths.includes(ctx.path) && ctx.is('urlencoded')) {
-      replaceBody(ctx.req, markToken(await readBody(ctx.req)));
+      replaceBody(ctx.req, markToken(await readBody(ctx.req).catch(endedEarly)));
     }
     await next();
   };
@@ -30,6 +30,12 @@ async function readBody(request: IncomingMessage): Promise<string> {
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Or a caller who hangs up (ECONNRESET) would look like a database that does. */
+function endedEarly(cause: unknown): never {
+  if (cause instanceof Problem) throw cause;
+  throw new Problem('invalid_request', { detail: 'the body ended early', cause });
 }
 
 function markToken(body: string): string {

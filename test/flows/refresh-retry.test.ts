@@ -109,6 +109,25 @@ describe('A retried refresh', () => {
     expect((await refresh(successor, certificate)).status).toBe(200);
   });
 
+  it('after a first attempt that ended before its answer gets one of its own', async () => {
+    const { certificate, refreshToken } = await boundClient();
+    const lost = await refresh(refreshToken, certificate);
+    // As a crash leaves it: used up, its successor stored, and nothing kept of the answer.
+    await stored(server, 'UPDATE artifacts SET answer = NULL');
+    const other = await clientCertificate(server.certificates.authority, { subject: 'CN=thief' });
+    const [second, third] = await Promise.all([
+      refresh(refreshToken, certificate),
+      refresh(refreshToken, certificate),
+    ]);
+    expect(second).toMatchObject({ status: 200 });
+    expect(third).toEqual(second);
+    expect(second.body.refresh_token).not.toBe(lost.body.refresh_token);
+    expect((await refresh(second.body.refresh_token, certificate)).status).toBe(200);
+    await stored(server, 'UPDATE artifacts SET answer = NULL');
+    expect((await refresh(refreshToken, other)).status).toBe(400);
+    expect((await refresh(second.body.refresh_token, certificate)).status).toBe(400);
+  });
+
   it('leaves an answer behind that the database alone does not yield', async () => {
     const { certificate, refreshToken } = await boundClient();
     const { body } = await refresh(refreshToken, certificate);

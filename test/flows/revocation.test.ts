@@ -161,6 +161,19 @@ describe('The answer', () => {
     const [event] = await auditOf(server, await revokeAs('web', jwt));
     expect(event).toMatchObject({ type: 'token.revoked', outcome: 'success', client_id: 'web' });
   });
+
+  it('to another client’s token leaves a refusal in the audit trail, to an unknown one nothing', async () => {
+    const { jwt } = await machineTokens(server, 'tpp');
+    const [event] = await auditOf(server, await revokeAs('web', jwt));
+    expect(event).toMatchObject({
+      type: 'token.revocation_refused',
+      outcome: 'refused',
+      client_id: 'web',
+      detail: { tokenClient: 'tpp' },
+    });
+    expect(await activity(jwt)).toEqual([true, true]);
+    expect(await auditOf(server, await revokeAs('web', 'unknown'))).toEqual([]);
+  });
 });
 
 describe('What is kept of a revoked JWT', () => {

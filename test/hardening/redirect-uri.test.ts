@@ -142,7 +142,12 @@ function seenByBrowsers(uri: string): ReturnType<typeof simplyParsed> {
   const { protocol, host, pathname, search } = new URL(uri);
   // The one letter that the URL standard encodes in a query and RFC 3986 does not.
   const query = search.slice(1).replaceAll('%27', "'");
-  return { protocol, host: host.replace(/:80$/, ''), path: pathname || '/', query };
+  return {
+    protocol,
+    host: host.toLowerCase().replace(/:(?:443|80)$/, ''),
+    path: pathname || '/',
+    query,
+  };
 }
 
 function policyWith(formAction: string): string {

@@ -20,6 +20,7 @@ beforeAll(async () => {
       encryption,
       clock: systemClock,
       onReplay: (kind) => replays.push(kind),
+      retries: { retrySeconds: 10, retryUnproven: false },
     });
   stores = [store(ground.prisma), store(ground.other)];
 });

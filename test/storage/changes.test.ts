@@ -105,11 +105,19 @@ async function expectAllHeard(): Promise<void> {
   }, aSecond);
 }
 
+async function expectName(name: string): Promise<void> {
+  expect(await nameSeen()).toBe(name);
+}
+
+async function expectSoon(expectation: () => Promise<void>): Promise<void> {
+  await vi.waitFor(expectation, aSecond);
+}
+
 beforeEach(async () => {
   await expectHearing();
   await writer.clients.save(draft('before'));
   await expectAllHeard();
-  expect(await nameSeen()).toBe('before');
+  await expectName('before');
 });
 
 afterEach(async () => {
@@ -183,13 +191,13 @@ describe('A client that is remembered', () => {
   it.each(byProcess)('and %s by another process is seen so within a second', async (...change) => {
     const [, act, expectSeen] = change;
     await act();
-    await vi.waitFor(expectSeen, aSecond);
+    await expectSoon(expectSeen);
   });
 
   it.each(bySql)('and %s by plain SQL is seen so within a second', async (...change) => {
     const [, act, expectSeen] = change;
     await act();
-    await vi.waitFor(expectSeen, aSecond);
+    await expectSoon(expectSeen);
   });
 
   it('and changed in a transaction is seen when that is committed, and not when it is rolled back', async () => {
@@ -212,7 +220,7 @@ describe('A process that can’t hear', () => {
       });
       expect(await nameSeen()).toBe('before');
       await act();
-      await vi.waitFor(expectSeen, { timeout: 1500, interval: 10 });
+      await expectSoon(expectSeen);
     },
   );
 
@@ -227,6 +235,7 @@ describe('A process that can’t hear', () => {
       { timeout: 2000, interval: 10 },
     );
     await expectHearing();
+    expect(await nameSeen()).toBe('missed');
     await changeSilently('unheard of');
     expect(await nameSeen()).toBe('missed');
   });

@@ -104,6 +104,7 @@ function codeExchange(id: Id): Flow {
           return;
         }
         const again = await client.exchange(authorization);
+        if (stored?.used === true) world.doneUntold += 1;
         if (stored?.used === true) expectRefused(again);
         else await expectLiving(world, { at, sender, answer: again });
       },
@@ -137,6 +138,7 @@ const rotatingRefresh: Flow = async (world) => {
       }
       // A client that can't prove to be the sender of the first attempt gets no second answer.
       const again = await oauthClient(at, sender).refresh(refresh);
+      if (stored?.used === true) world.doneUntold += 1;
       if (stored?.used === true) expectRefused(again);
       else await expectLiving(world, { at, sender, answer: again });
     },

@@ -28,6 +28,8 @@ export interface World {
     alive: { sender: Sender; refresh: string }[];
     dead: { sender: Sender; refresh: string }[];
   };
+  /** Steps that were done without their client's learning of it: how well the moments are chosen. */
+  doneUntold: number;
 }
 
 /** A world whose clients are those of {@link crashClients} and "web". */
@@ -48,5 +50,6 @@ export async function newWorld(server: AuthorizationServer): Promise<World> {
       bound: await discover(server, { id: 'bound', authentication, certificate }),
     },
     told: { alive: [], dead: [] },
+    doneUntold: 0,
   };
 }

@@ -5,13 +5,13 @@
 const destructive: readonly [RegExp, string][] = [
   [/\bDROP\s+(?:TABLE|SCHEMA|TYPE|VIEW|FUNCTION|TRIGGER)\b/i, 'drops something'],
   [/\bDROP\s+(?:COLUMN|DEFAULT)\b/i, 'drops a column or its default'],
-  [/\bALTER\s+TABLE\b[^;]*\bDROP\s+(?!CONSTRAINT\b|NOT\s+NULL\b)/i, 'drops part of a table'],
+  [/\bALTER\s+TABLE\s[^;]+\sDROP\s+(?!CONSTRAINT\s|NOT\s)/i, 'drops part of a table'],
   [/\bRENAME\b/i, 'renames'],
   [/\bALTER\s+(?:COLUMN\s+)?\S+\s+(?:SET\s+DATA\s+)?TYPE\b/i, 'changes a type'],
   [/\bSET\s+NOT\s+NULL\b/i, 'demands values that the version before leaves out'],
   [/\bTRUNCATE\b|\bDELETE\s+FROM\b/i, 'deletes rows'],
   [
-    /\bALTER\s+TABLE\b[^;]*\bADD\s+CONSTRAINT\b[^;]*\b(?:CHECK|UNIQUE|FOREIGN\s+KEY|EXCLUDE|PRIMARY\s+KEY)\b/i,
+    /\bALTER\s+TABLE\s[^;]+\sADD\s+CONSTRAINT\s[^;]+\s(?:CHECK|UNIQUE|FOREIGN\s+KEY|EXCLUDE|PRIMARY\s+KEY)\b/i,
     'constrains a table that is in use',
   ],
 ];
@@ -20,7 +20,7 @@ const destructive: readonly [RegExp, string][] = [
 function faultOf(statement: string, tablesOfItsOwn: ReadonlySet<string>): string | undefined {
   const table = /\bALTER\s+TABLE\s+(?:ONLY\s+)?"?(\w+)"?/i.exec(statement)?.[1];
   if (table !== undefined && tablesOfItsOwn.has(table)) return undefined;
-  const uniqueOn = /\bCREATE\s+UNIQUE\s+INDEX\b.*?\bON\s+"?(\w+)"?/is.exec(statement)?.[1];
+  const uniqueOn = /\bCREATE\s+UNIQUE\s+INDEX\s.*?\sON\s+"?(\w+)"?/is.exec(statement)?.[1];
   if (uniqueOn !== undefined && !tablesOfItsOwn.has(uniqueOn)) {
     return 'constrains a table that is in use';
   }

@@ -19,7 +19,7 @@ export function printedSeed(name: string): Random {
 }
 
 /** Mulberry32: 32 bits of state are plenty for delays and choices. */
-export function seededRandom(seed: number): Random {
+function seededRandom(seed: number): Random {
   let state = seed;
   function next(): number {
     state = (state + 0x6d2b79f5) | 0;

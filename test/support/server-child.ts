@@ -1,6 +1,7 @@
 // A server in a process of its own: says when everything is imported, waits for what to run, says its ports, and
 // stops on SIGTERM as the product does.
 import { once } from 'node:events';
+// eslint-disable-next-line n/no-unsupported-features/node-builtins -- experimental in name only, and here for speed alone
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
@@ -53,7 +54,7 @@ async function serve({ environment, material }: StartOrder): Promise<RunningServ
   });
 }
 
-process.once('disconnect', () => process.exit());
+process.once('disconnect', () => process.kill(process.pid, 'SIGKILL')); // whoever started it is gone
 flushCompileCache(); // a killed process would leave nothing to the next one
 const ordered = once(process, 'message');
 report({ event: 'waiting' });

@@ -47,7 +47,7 @@ interface Waiting {
   child: ChildProcess;
   ready: Promise<unknown>;
   ended: Promise<Ending>;
-  output(): string;
+  output: () => string;
 }
 
 const script = fileURLToPath(new URL('server-child.ts', import.meta.url));
@@ -106,7 +106,9 @@ function spawnWaiting(compileCache: string, stdout: number | 'pipe' = 'pipe'): W
     code: code as number | null,
     signal: signal as NodeJS.Signals | null,
   }));
-  return { child, ready: nextReport(child, ended), ended, output: () => output };
+  const ready = nextReport(child, ended);
+  ready.catch(() => undefined); // one that nobody came to need
+  return { child, ready, ended, output: () => output };
 }
 
 async function nextReport(child: ChildProcess, ended: Promise<Ending>): Promise<StartReport> {
@@ -139,7 +141,9 @@ async function start(
       operationsOrigin: `http://127.0.0.1:${String(ports.operations)}`,
       fetch: (certificate) => fetches.fetch(certificate),
       running: { ...base.running, ports },
-      stop: async () => void (await end('SIGTERM')),
+      async stop() {
+        await end('SIGTERM');
+      },
     },
     output,
     kill: () => end('SIGKILL'),
