@@ -12,14 +12,14 @@ import { report } from './parts/report.ts';
 import type { Findings } from './parts/report.ts';
 import { runRounds } from './parts/rounds.ts';
 import { seed } from './parts/seed.ts';
-import type { ServerCalls } from './parts/server-calls.ts';
+import type { ServerCalls, Usage } from './parts/server-calls.ts';
 import { measureStarts } from './parts/start-time.ts';
 import { createWorld, serverNames, writeWorld } from './parts/world.ts';
 import type { ServerName, World } from './parts/world.ts';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '7' },
     milliseconds: { type: 'string', default: '700' },
     grants: { type: 'string', default: '1000000' },
     database: { type: 'string' },
@@ -58,9 +58,9 @@ async function main(): Promise<void> {
   const findings: Findings = {
     measurements,
     statements: await traceFlows(processes),
-    resident: {
-      ours: await residentOf(processes, 'large'),
-      bare: await residentOf(processes, 'bare'),
+    memory: {
+      ours: await usageOf(processes, 'large'),
+      bare: await usageOf(processes, 'bare'),
     },
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
@@ -131,8 +131,8 @@ async function traceFlows({ servers, load }: Processes): Promise<Record<FlowName
   return traced as Record<FlowName, string[]>;
 }
 
-async function residentOf({ servers }: Processes, name: ServerName): Promise<number> {
-  return (await servers[name].call('usage', null)).residentBytes;
+function usageOf({ servers }: Processes, name: ServerName): Promise<Usage> {
+  return servers[name].call('usage', null);
 }
 
 async function updateReadme(numbers: string): Promise<void> {

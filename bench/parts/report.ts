@@ -3,6 +3,7 @@ import { bareFlows, flowNames, flowTitles, sizeSensitiveFlows } from './figures.
 import type { FlowName } from './figures.ts';
 import { samplesOf } from './rounds.ts';
 import type { Measurements, Subject } from './rounds.ts';
+import type { Usage } from './server-calls.ts';
 import { median, quantile } from './statistics.ts';
 
 /** Everything that one run found out. */
@@ -10,8 +11,8 @@ export interface Findings {
   measurements: Measurements;
   /** Statements of one unit, in order. */
   statements: Record<FlowName, readonly string[]>;
-  /** Bytes after all load. */
-  resident: Record<'ours' | 'bare', number>;
+  /** After all load. */
+  memory: Record<'ours' | 'bare', Usage>;
   startMs: readonly number[];
   loadAverages: { before: number; after: number };
   postgresVersion: string;
@@ -107,10 +108,10 @@ function tokenLines(measurements: Measurements): string[] {
   ];
 }
 
-function processLines({ resident, startMs }: Findings): string[] {
+function processLines({ memory, startMs }: Findings): string[] {
   const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
   return [
-    `- resident after all load: ours ${mib(resident.ours)} MiB, bare ${mib(resident.bare)} MiB (its Maps keep every token)`,
+    `- resident after all load: ours ${mib(memory.ours.residentBytes)} MiB (${mib(memory.ours.heapBytes)} MiB of it JavaScript heap), bare ${mib(memory.bare.residentBytes)} MiB (${mib(memory.bare.heapBytes)} MiB; its Maps keep every token)`,
     `- start to first answer with an existing database: median ${median(startMs).toFixed(0)} ms, best ${quantile(startMs, 0).toFixed(0)} ms of ${String(startMs.length)}`,
   ];
 }

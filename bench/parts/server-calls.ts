@@ -3,6 +3,8 @@ export interface Usage {
   /** User and system time of all its threads since it started. */
   cpuMicroseconds: number;
   residentBytes: number;
+  /** What JavaScript holds of it, garbage included. */
+  heapBytes: number;
 }
 
 /** Tokens that one lane begins with. */
@@ -34,5 +36,6 @@ export interface ServerCalls {
 
 export function usage(): Usage {
   const { user, system } = process.cpuUsage();
-  return { cpuMicroseconds: user + system, residentBytes: process.memoryUsage.rss() };
+  const { rss, heapUsed } = process.memoryUsage();
+  return { cpuMicroseconds: user + system, residentBytes: rss, heapBytes: heapUsed };
 }
