@@ -35,7 +35,7 @@ function explain(error: unknown): string {
 try {
   const signal = await main();
   if (signal === undefined) {
-    write(`\nAll ${String(narrator.told())} steps were as told.\n`);
+    write(`\nAll ${String(narrator.told())} steps went as told.\n`);
   } else {
     // The step that was under way may still hold something open: end as if nobody had listened.
     process.removeAllListeners(signal);

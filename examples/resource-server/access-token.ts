@@ -95,7 +95,10 @@ function asRefusal(error: unknown): unknown {
 function checkBinding(confirmation: unknown, certificate: X509Certificate | undefined): void {
   if (confirmation === undefined) return;
   const { 'x5t#S256': expected } = Object(confirmation) as Record<string, unknown>;
-  if (certificate === undefined || thumbprint(certificate) !== expected) {
+  if (certificate === undefined) {
+    throw new Refusal('invalid_token', 'the token is bound and no certificate was presented');
+  }
+  if (thumbprint(certificate) !== expected) {
     throw new Refusal('invalid_token', 'the token is bound to another certificate');
   }
 }

@@ -33,6 +33,15 @@ export function clientDetails(client: Client): Answer {
   return { json: { client: asJson(client) }, text };
 }
 
+/** A client was registered: what it still lacks is said before its secret. */
+export function clientRegistered(client: Client, secret?: string): Answer {
+  const { json, text } = clientDone('registered', client, secret);
+  if (client.metadata.grant_types.length === 0) return { json, text };
+  const [first = '', ...rest] = text.split('\n');
+  const hint = `It may request nothing yet: clients allow ${client.id} --resource <uri> --scope <scope...>`;
+  return { json, text: [first, hint, ...rest].join('\n') };
+}
+
 /** What was done to a client; a fresh secret is shown here and never again. */
 export function clientDone(done: string, client: Client, secret?: string): Answer {
   const { json } = clientDetails(client);

@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { authenticationMethods } from '../clients/client.ts';
+import { UsageError } from './failure.ts';
 import { readJsonInput } from './input.ts';
 import type { Shell } from './shell.ts';
 
@@ -11,6 +12,8 @@ export interface ClientOptions {
   redirectUri?: string[];
   postLogoutRedirectUri?: string[];
   grantType?: string[];
+  /** False for --no-grant-types; commander sets it to true otherwise. */
+  grantTypes?: boolean;
   authMethod?: string;
   subjectDn?: string;
   sanDns?: string;
@@ -31,6 +34,7 @@ export function addClientOptions(command: Command): Command {
     .option('--redirect-uri <uri...>', 'where customers may be sent back to')
     .option('--post-logout-redirect-uri <uri...>', 'where customers may go after logout')
     .option('--grant-type <grant...>', 'authorization_code, refresh_token, client_credentials')
+    .option('--no-grant-types', 'it gets no tokens: the client as which a resource server introspects')
     .addOption(
       new Option('--auth-method <method>', 'how it proves who it is').choices(
         authenticationMethods,
@@ -75,10 +79,14 @@ export async function metadataOf(
 ): Promise<Record<string, unknown>> {
   const file = options.metadata === undefined ? {} : await readJsonInput(shell, options.metadata);
   const jwks = options.jwks === undefined ? {} : { jwks: await readJsonInput(shell, options.jwks) };
+  if (options.grantTypes === false && options.grantType !== undefined) {
+    throw new UsageError('Give either --grant-type or --no-grant-types.');
+  }
+  const grants = options.grantTypes === false ? { grant_types: [] } : {};
   const named = (Object.keys(memberOf) as (keyof typeof memberOf)[])
     .filter((option) => options[option] !== undefined)
     .map((option) => [memberOf[option], options[option]] as const);
-  return { ...file, ...jwks, ...Object.fromEntries(named) };
+  return { ...file, ...jwks, ...Object.fromEntries(named), ...grants };
 }
 
 /**

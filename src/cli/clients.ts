@@ -7,7 +7,7 @@ import { Problem } from '../problem.ts';
 import { randomSecret } from '../security/secrets.ts';
 import { addClientOptions, changedMetadata, metadataOf } from './client-options.ts';
 import type { ClientOptions } from './client-options.ts';
-import { clientDetails, clientDone, clientList } from './client-answers.ts';
+import { clientDetails, clientDone, clientList, clientRegistered } from './client-answers.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import { withStores } from './context.ts';
 import type { StoresContext } from './context.ts';
@@ -67,7 +67,7 @@ function addCreate(group: Command, shell: Shell): void {
       await record({ type: 'client.created', clientId: created.id });
       return created;
     });
-    print(shell, options, clientDone('registered', client, secret));
+    print(shell, options, clientRegistered(client, secret));
   });
 }
 
@@ -172,7 +172,7 @@ function addDelete(group: Command, shell: Shell): void {
     example: 'clients delete tpp-1',
   }).action(async (id: string, options: Options) => {
     await withStores(shell, async (context) => {
-      await findOwnClient(context, id);
+      await findOwnClient(context, id, 'take it out');
       await context.clients.delete(id);
       await context.record({ type: 'client.deleted', clientId: id });
     });
@@ -191,10 +191,14 @@ async function findClient({ clients }: Pick<StoresContext, 'clients'>, id: strin
 }
 
 /** A client that no static file owns: the next start would undo the change. */
-async function findOwnClient(context: StoresContext, id: string): Promise<Client> {
+async function findOwnClient(
+  context: StoresContext,
+  id: string,
+  remedy = 'change it',
+): Promise<Client> {
   const client = await findClient(context, id);
   if (client.source === 'operator') return client;
-  const detail = `${id} is declared in the static configuration; change it there`;
+  const detail = `${id} is declared in the static configuration: ${remedy} there`;
   throw new Problem('client_invalid', { detail });
 }
 

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { addAuditCommands } from './audit.ts';
 import { addClientCommands } from './clients.ts';
 import { addConfigurationCommands } from './configuration.ts';
@@ -37,6 +38,7 @@ export async function runCommandLine(words: readonly string[], shell: Shell): Pr
 function createProgram({ output, errors }: Shell): Command {
   return new Command('countersign')
     .description('Runs and administers Countersign; settings come from the environment.')
+    .version(packageJson.version, '--version', 'print the version')
     .addHelpText('after', exitCodeHelp)
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride()

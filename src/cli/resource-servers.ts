@@ -58,7 +58,11 @@ function addChangeOptions(command: Command): Command {
   return command
     .option('--definition <file>', 'its JSON as in the static file (- for standard input)')
     .option('--name <name>', 'what customers read')
-    .option('--scope <scope=sentence>', 'a scope and what customers read (repeat)', scopeSentence)
+    .option(
+      '--scope <scope=sentence...>',
+      'scopes and what customers read (several, or repeat)',
+      scopeSentence,
+    )
     .addOption(new Option('--format <format>', 'of its access tokens').choices(['jwt', 'opaque']))
     .option('--ttl <seconds>', 'how long its access tokens live', wholeNumber(60, 900))
     .addOption(
@@ -133,7 +137,7 @@ function addDelete(group: Command, shell: Shell): void {
     example: 'resource-servers delete https://api.bank.example',
   }).action(async (identifier: string, options: Options) => {
     await withStores(shell, async (context) => {
-      await findOwn(context, identifier);
+      await findOwn(context, identifier, 'take it out');
       await context.resourceServers.delete(identifier);
       await context.record({ type: 'resource_server.deleted', detail: { identifier } });
     });
@@ -203,9 +207,13 @@ async function find(
 }
 
 /** A resource server that no static file owns: the next start would undo the change. */
-async function findOwn(context: StoresContext, identifier: string): Promise<ResourceServer> {
+async function findOwn(
+  context: StoresContext,
+  identifier: string,
+  remedy = 'change it',
+): Promise<ResourceServer> {
   const found = await find(context, identifier);
   if (found.source === 'operator') return found;
-  const detail = `${identifier} is declared in the static configuration; change it there`;
+  const detail = `${identifier} is declared in the static configuration: ${remedy} there`;
   throw new Problem('resource_server_invalid', { detail });
 }

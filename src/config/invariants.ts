@@ -2,8 +2,10 @@ import type { Configuration } from './schema.ts';
 
 /** What a process found about the material that the configuration points at. */
 export interface Findings {
-  /** Problems of the signing keys, a sentence each. */
+  /** What the signing keys lack, a sentence each. */
   keyRing: readonly string[];
+  /** Signing key files that can't be used, a sentence with its remedy each. */
+  unusableKeys: readonly string[];
   /** Whether a PEM was issued by the CA that development creates. */
   isDevelopmentCertificate(pem: string): boolean;
   /** Whether a value is one that development created in `keys/`. */
@@ -82,11 +84,13 @@ const database: Rule = ({ databaseUrl, allowEmbeddedDatabase }) => [
     'DATABASE_URL is not set: name your Postgres, or set COUNTERSIGN_ALLOW_EMBEDDED_DATABASE=true',
 ];
 
-const signingKeys: Rule = ({ keysDirectory }, { keyRing }) =>
-  keyRing.map(
+const signingKeys: Rule = ({ keysDirectory }, { keyRing, unusableKeys }) => [
+  ...unusableKeys,
+  ...keyRing.map(
     (problem) =>
       `${problem} in ${keysDirectory}/signing: run \`npm run countersign -- keys generate\` or \`… keys import\``,
-  );
+  ),
+];
 
 const rules: readonly Rule[] = [
   plainHttp,
@@ -113,6 +117,7 @@ export function storedDataProblems(
 
 const noFindings: Findings = {
   keyRing: [],
+  unusableKeys: [],
   isDevelopmentCertificate: () => false,
   isDevelopmentSecret: () => false,
 };

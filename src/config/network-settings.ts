@@ -1,11 +1,10 @@
-import { z } from 'zod';
-import { hostList, optionalText, origin, port, setting, text, whole } from './setting.ts';
+import { hostList, oneOf, optionalText, origin, port, setting, text, whole } from './setting.ts';
 
 /** Where the server is reached, how it proves itself there, and what it says of itself. */
 export const networkSettings = {
   environment: setting({
     variable: 'COUNTERSIGN_ENV',
-    type: z.enum(['development', 'production']),
+    type: oneOf(['development', 'production']),
     fallback: 'development',
     sentence:
       'In `development` the first start creates keys, certificates, a database and sample data; `production` creates nothing and refuses anything unsafe. NODE_ENV=production counts as `production` when this is not set.',
@@ -97,13 +96,13 @@ export const networkSettings = {
   }),
   logLevel: setting({
     variable: 'COUNTERSIGN_LOG_LEVEL',
-    type: z.enum(['debug', 'info', 'warn', 'error']),
+    type: oneOf(['debug', 'info', 'warn', 'error']),
     fallback: 'info',
     sentence: 'The least severe log line that is written.',
   }),
   logFormat: setting({
     variable: 'COUNTERSIGN_LOG_FORMAT',
-    type: z.enum(['json', 'text']).optional(),
+    type: oneOf(['json', 'text']).optional(),
     sentence:
       'One JSON object a line, or text to read; `text` in development and `json` in production when not set.',
   }),

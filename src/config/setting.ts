@@ -23,14 +23,18 @@ export function setting<T>(definition: Setting<T>): Setting<T> {
 export const whole = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d{1,12}$/, 'must be a whole number')
+    .regex(/^\d{1,12}$/, `must be a whole number, ${String(min)} or more`)
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must lie between ${String(min)} and ${String(max)}`);
 
-export const text = z.string().min(1);
+/** One of these words. */
+export const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
+  z.enum(words, { error: `must be ${words.join(' or ')}` });
+
+export const text = z.string().min(1, 'must not be empty');
 export const optionalText = text.optional();
 export const port = whole(0, 65_535);
-export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+export const flag = oneOf(['true', 'false']).transform((value) => value === 'true');
 
 /** Scheme, host and port, nothing else. */
 export const origin = z.string().refine((value) => {

@@ -12,9 +12,9 @@ interface ErrorShape {
 
 /**
  * SQLSTATE: connection lost (08), login refused (28), a standby after a failover (25006), no such database (3D000),
- * out of resources (53), statement timeout and shutdown (57), and the disk (58).
+ * out of resources (53), a database closed to sessions (55000), statement timeout and shutdown (57), and the disk (58).
  */
-const SQLSTATES = /^(?:08...|28...|25006|3D000|53...|57...|58...)$/;
+const SQLSTATES = /^(?:08...|28...|25006|3D000|53...|55000|57...|58...)$/;
 
 /** Prisma: login, reach, time, missing database, lost connection, full pool, no transaction in time. */
 const PRISMA_CODES = /^(?:P1000|P1001|P1002|P1003|P1008|P1017|P2024|P2028)$/;

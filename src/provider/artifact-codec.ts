@@ -29,7 +29,7 @@ export function createArtifactCodec(kind: string, encryption: Encryption) {
         grantDigest: grantId === undefined ? null : digestOfId(grantId),
         uidDigest: payload.uid === undefined ? null : digestOfId(payload.uid),
         clientId: payload.clientId ?? null,
-        customerId: payload.accountId ?? null,
+        customerId: customerOf(payload) ?? null,
       };
     },
 
@@ -42,6 +42,11 @@ export function createArtifactCodec(kind: string, encryption: Encryption) {
       return payload;
     },
   };
+}
+
+/** Also of an interaction whose login is not resumed yet: ending a customer's sessions must end that as well. */
+function customerOf({ accountId, result, session }: AdapterPayload): string | undefined {
+  return accountId ?? result?.login?.accountId ?? session?.accountId;
 }
 
 export type ArtifactCodec = ReturnType<typeof createArtifactCodec>;

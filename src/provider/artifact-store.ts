@@ -25,6 +25,8 @@ export interface ArtifactStore {
   adapterFor(kind: string): Adapter;
   /** Claims an interaction for its one completion; false when another request was first. */
   claimInteraction(uid: string): Promise<boolean>;
+  /** Gives a claim back whose completion failed. */
+  releaseInteraction(uid: string): Promise<void>;
   /** Deletes everything that belongs to a grant, the grant included. */
   destroyGrant(grantId: string): Promise<void>;
   /**
@@ -57,6 +59,11 @@ export function createArtifactStore(dependencies: ArtifactStoreDependencies): Ar
         data: { consumedAt: clock.now() },
       });
       return count === 1;
+    },
+
+    async releaseInteraction(uid) {
+      const where = { kind: 'Interaction', idDigest: digestOfId(uid) };
+      await prisma.artifact.updateMany({ where, data: { consumedAt: null } });
     },
 
     async destroyGrant(grantId) {

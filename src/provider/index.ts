@@ -42,7 +42,7 @@ import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
 import { algorithmsThatSign, signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
-import { tokenShare } from './tokens.ts';
+import { nameOpenidScopes, tokenShare } from './tokens.ts';
 import { markStructuredTokens } from './unstructured.ts';
 
 /** Everything that the OpenID engine stands on. */
@@ -98,6 +98,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   );
   overrideClientAuthentication(provider, deps);
   rememberClients(provider, deps.clients);
+  nameOpenidScopes(provider);
   recordEvents(provider, deps);
   provider.use(passOnServerErrors(provider));
   provider.use(cacheMetadata);

@@ -1,7 +1,7 @@
 import type Koa from 'koa';
 import type Provider from 'oidc-provider';
 import type { Interaction, InteractionResults } from 'oidc-provider';
-import { errors } from 'oidc-provider';
+import { errors, interactionPolicy } from 'oidc-provider';
 import { Problem } from '../problem.ts';
 import { claimsByScope } from './accounts.ts';
 import type { ArtifactStore } from './artifact-store.ts';
@@ -57,10 +57,12 @@ export interface Interactions {
 
 interface Dependencies {
   provider: () => Provider;
-  artifacts: Pick<ArtifactStore, 'claimInteraction'>;
+  artifacts: Pick<ArtifactStore, 'claimInteraction' | 'releaseInteraction'>;
   clients: Pick<Clients, 'metadataOf'>;
   resourceServers: Pick<ResourceServers, 'find'>;
 }
+
+type Decision = (interaction: Interaction) => InteractionResults | Promise<InteractionResults>;
 
 /** Interactions of the current provider instance. */
 export function createInteractions(dependencies: Dependencies): Interactions {
@@ -75,14 +77,22 @@ export function createInteractions(dependencies: Dependencies): Interactions {
     }
   }
 
-  async function finish(ctx: Koa.Context, result: InteractionResults): Promise<void> {
-    const { uid } = await details(ctx);
+  /** Only who claims the step decides it; what fails after that gives the claim back. */
+  async function finish(ctx: Koa.Context, decide: Decision): Promise<void> {
+    const interaction = await details(ctx);
+    const { uid } = interaction;
     if (!(await artifacts.claimInteraction(uid))) throw new Problem('interaction_used');
-    const returnTo = await provider().interactionResult(ctx.req, ctx.res, result, {
-      mergeWithLastSubmission: !('login' in result),
-    });
-    ctx.status = 303;
-    ctx.redirect(returnTo);
+    try {
+      const result = await decide(interaction);
+      const mergeWithLastSubmission = !('login' in result);
+      const options = { mergeWithLastSubmission };
+      const returnTo = await provider().interactionResult(ctx.req, ctx.res, result, options);
+      ctx.status = 303;
+      ctx.redirect(returnTo);
+    } catch (error) {
+      await artifacts.releaseInteraction(uid);
+      throw error;
+    }
   }
 
   return {
@@ -95,16 +105,17 @@ export function createInteractions(dependencies: Dependencies): Interactions {
     },
 
     login: (ctx, { customerId, amr }) =>
-      finish(ctx, { login: { accountId: customerId, acr: passwordAcr, amr, remember: true } }),
+      finish(ctx, () => ({
+        login: { accountId: customerId, acr: passwordAcr, amr, remember: true },
+      })),
 
-    async allow(ctx) {
-      const interaction = await details(ctx);
-      const grantId = await saveGrant(provider(), interaction);
-      await finish(ctx, { consent: { grantId } });
-    },
+    allow: (ctx) =>
+      finish(ctx, async (interaction) => ({
+        consent: { grantId: await saveGrant(provider(), interaction) },
+      })),
 
     deny: (ctx, description) =>
-      finish(ctx, { error: 'access_denied', error_description: description }),
+      finish(ctx, () => ({ error: 'access_denied', error_description: description })),
   };
 }
 
@@ -199,7 +210,10 @@ function text(value: unknown): string | undefined {
 export function interactionShare(): Share {
   return {
     acrValues: [passwordAcr],
-    interactions: { url: (_ctx, interaction) => `${interactionPath}/${interaction.uid}` },
+    interactions: {
+      policy: policy(),
+      url: (_ctx, interaction) => `${interactionPath}/${interaction.uid}`,
+    },
     features: { devInteractions: { enabled: false } },
     /**
      * A confidential client gets what this customer already allowed it in this session; a public one, whose identity
@@ -215,4 +229,18 @@ export function interactionShare(): Share {
       return grantId === undefined ? undefined : provider.Grant.find(grantId);
     },
   };
+}
+
+/** oidc-provider goes on with a session whose customer is gone or suspended, and fails; here they have to log in. */
+function policy(): interactionPolicy.DefaultPolicy {
+  const { base, Check } = interactionPolicy;
+  const prompts = base();
+  const hasNoAccount = new Check(
+    'no_account',
+    'End-User account is not available',
+    'login_required',
+    ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
+  );
+  prompts.get('login')?.checks.add(hasNoAccount, 0);
+  return prompts;
 }

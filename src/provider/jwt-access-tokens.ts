@@ -79,7 +79,9 @@ export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Depend
     ...adapter,
     async find(id) {
       const jwt = jwtIn(id);
-      return jwt === undefined ? adapter.find(id) : findJwt(jwt);
+      if (jwt !== undefined) return findJwt(jwt);
+      const stored = await adapter.find(id);
+      return stored && forUserinfo(stored);
     },
     async destroy(id) {
       await adapter.destroy(id);
@@ -93,9 +95,18 @@ export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Depend
  * there.
  */
 function forPresentRoute(payload: AdapterPayload, userinfo: string): AdapterPayload {
-  if (Provider.ctx?.oidc.route !== 'userinfo') return payload;
-  const audiences = [payload.aud ?? []].flat();
-  return audiences.includes(userinfo) ? { ...payload, aud: undefined } : payload;
+  if (!isAtUserinfo() || ![payload.aud ?? []].flat().includes(userinfo)) return payload;
+  return { ...payload, aud: undefined };
+}
+
+/** An opaque token has one audience; that it opens userinfo as well is what its scope says. */
+function forUserinfo(stored: AdapterPayload): AdapterPayload {
+  if (!isAtUserinfo() || stored.scope?.split(' ').includes('openid') !== true) return stored;
+  return { ...stored, aud: undefined };
+}
+
+function isAtUserinfo(): boolean {
+  return Provider.ctx?.oidc.route === 'userinfo';
 }
 
 function asPayload(kind: string, claims: JWTPayload, grant?: StandingGrant): AdapterPayload {
@@ -113,7 +124,7 @@ function asPayload(kind: string, claims: JWTPayload, grant?: StandingGrant): Ada
     claims: { userinfo: Object.fromEntries((grant?.claims ?? []).map((name) => [name, null])) },
     'x5t#S256': cnf?.['x5t#S256'],
     jkt: cnf?.jkt,
-    extra: withoutUndefined({ acr, amr, auth_time: authTime }),
+    extra: withoutUndefined({ grant_id: claims['grant_id'], acr, amr, auth_time: authTime }),
   };
 }
 

@@ -82,7 +82,7 @@ async function permittedResource(
     );
   }
   const scopes = permitted.filter((scope) => Object.hasOwn(audience.scopes, scope));
-  if (isClientCredentials(ctx)) rejectScopesBeyond(scopes, requestedResourceScopes(ctx));
+  if (isClientCredentials(ctx)) rejectScopesBeyond(scopes, requestedScopes(ctx));
   return {
     scope: scopes.join(' '),
     audience: audience.identifier,
@@ -112,9 +112,12 @@ function rejectScopesBeyond(permitted: readonly string[], requested: readonly st
 }
 
 function requestedResourceScopes(ctx: KoaContextWithOIDC): string[] {
+  return requestedScopes(ctx).filter((name) => !openidScopes.includes(name));
+}
+
+function requestedScopes(ctx: KoaContextWithOIDC): string[] {
   const scope = ctx.oidc.params?.['scope'];
-  if (typeof scope !== 'string') return [];
-  return scope.split(' ').filter((name) => name !== '' && !openidScopes.includes(name));
+  return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [];
 }
 
 function isClientCredentials(ctx: KoaContextWithOIDC): boolean {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import Provider from 'oidc-provider';
 import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC } from 'oidc-provider';
 import type { Share } from './ports.ts';
 import { openidScopes } from './resources.ts';
@@ -13,17 +14,13 @@ interface Dependencies {
 export function tokenShare({ userinfoAudience, pairwiseSalt }: Dependencies): Share {
   return {
     extraTokenClaims: (ctx, token) =>
-      isForCustomer(token) ? authenticationClaims(ctx) : undefined,
+      isForCustomer(token) ? { grant_id: token.grantId, ...authenticationClaims(ctx) } : undefined,
     formats: {
       customizers: {
         jwt(ctx, token, { payload }) {
-          if (!isForCustomer(token)) return;
-          payload['grant_id'] = token.grantId;
-          const openid = grantedOpenidScopes(ctx);
-          if (!openid.includes('openid')) return;
+          if (!isForCustomer(token) || !grantedOpenidScopes(ctx).includes('openid')) return;
           // The same token opens userinfo, as OpenID clients expect: it says so instead of being let in silently.
           payload['aud'] = [payload['aud'], userinfoAudience].flat();
-          payload['scope'] = [...openid, payload['scope']].filter(Boolean).join(' ');
         },
       },
     },
@@ -37,6 +34,25 @@ export function tokenShare({ userinfoAudience, pairwiseSalt }: Dependencies): Sh
         .update('\0')
         .update(pairwiseSalt)
         .digest('base64url'),
+  };
+}
+
+/**
+ * oidc-provider leaves the OpenID scopes out of a token for a resource server. Ours has them, as it opens userinfo too;
+ * so do introspection and the token response, which must name what was granted (RFC 6749 §5.1).
+ */
+export function nameOpenidScopes(provider: Provider): void {
+  const prototype = provider.AccessToken.prototype as {
+    save: (this: AccessToken) => Promise<string>;
+  };
+  const { save } = prototype;
+  prototype.save = function saveWithOpenidScopes(this: AccessToken) {
+    const { ctx } = Provider;
+    const openid = ctx === undefined ? [] : grantedOpenidScopes(ctx);
+    if (this.resourceServer !== undefined && openid.includes('openid')) {
+      this.scope = [...openid, this.scope].filter(Boolean).join(' ');
+    }
+    return save.call(this);
   };
 }
 

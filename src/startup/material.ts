@@ -50,9 +50,11 @@ export async function gatherMaterial(
 
 async function productionMaterial(configuration: Configuration, clock: Clock): Promise<Material> {
   const files = createPrivateFiles(configuration.keysDirectory);
-  const { keys, problems } = await readKeyRing(configuration, clock);
+  const { keys, unusable } = await readKeyRing(configuration, clock);
   const refused = productionProblems(configuration, {
-    keyRing: [...problems, ...keyRingProblems(keys)],
+    // What is in a file that can't be used is not known: it may be all that is needed.
+    keyRing: unusable.length > 0 ? [] : keyRingProblems(keys),
+    unusableKeys: unusable,
     isDevelopmentCertificate: isOfDevelopment,
     isDevelopmentSecret: (value) => isDevelopmentSecret(files, value),
   });
@@ -124,10 +126,10 @@ async function developmentKeyRing(
 
 async function readKeyRing(configuration: Configuration, clock: Clock) {
   try {
-    return { keys: await keyFilesOf(configuration, clock).list(), problems: [] };
+    return { keys: await keyFilesOf(configuration, clock).list(), unusable: [] };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    return { keys: [], problems: [error.message] };
+    return { keys: [], unusable: [error.message] };
   }
 }
 

@@ -223,6 +223,7 @@ describe('A start in production is refused for one fault alone:', () => {
     await chmod(path.join(open, 'signing', `${kid}.json`), 0o644);
     const problems = await refusal({ COUNTERSIGN_KEYS_DIRECTORY: open });
     expect(problems.join('\n')).toMatch(/others may read it: run chmod 600/);
+    expect(problems.join('\n')).not.toContain('keys generate'); // one remedy, the right one
   });
 
   it('a variable that is no setting', async () => {

@@ -102,8 +102,20 @@ describe('Userinfo', () => {
     const { status, headers } = await userinfo(server, access_token);
     expect([401, 403]).toContain(status);
     expect(headers.get('www-authenticate')).toMatch(/insufficient_scope|invalid_token/);
-    const opaque = await tokensOfWeb('openid statements', opaqueApi);
+    const opaque = await tokensOfWeb('statements', opaqueApi);
     expect((await userinfo(server, opaque.access_token)).status).toBeGreaterThanOrEqual(401);
+  });
+
+  it('opens with an opaque token for a resource server, when openid was granted too', async () => {
+    const tokens = await tokensOfWeb('openid profile statements', opaqueApi);
+    expect(tokens.scope).toBe('openid profile statements');
+    const response = await userinfo(server, tokens.access_token);
+    expect(response.status).toBe(200);
+  });
+
+  it('is named in the scope of the token response', async () => {
+    const { scope } = await tokensOfWeb('openid profile accounts', accountsApi);
+    expect(scope).toBe('openid profile accounts');
   });
 
   it('does not open with a token of the client credentials grant', async () => {

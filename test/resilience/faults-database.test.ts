@@ -146,8 +146,16 @@ describe('A table that somebody locks', () => {
 describe('A pool that is full', () => {
   it('makes requests wait their turn', async () => {
     const token = await newRefreshToken();
-    const answers = await many(100, () => web.refresh(token));
+    const answers = await many(4 * poolSize, () => web.refresh(token));
     expect(statuses(answers)).toEqual(new Set([200]));
+  });
+
+  it('refuses who would wait too long, and serves the others', async () => {
+    const token = await newRefreshToken();
+    network.delay(() => 20);
+    const answers = await many(200, () => web.refresh(token));
+    expectServedOrRefused(answers);
+    expect(statuses(answers)).toEqual(new Set([200, 503]));
   });
 });
 
