@@ -123,7 +123,7 @@ async function connectLanes({ servers, load }: Processes): Promise<void> {
 async function traceFlows({ servers, load }: Processes): Promise<Record<FlowName, string[]>> {
   const traced: Partial<Record<FlowName, string[]>> = {};
   for (const flow of flowNames) {
-    await load.call('alone', { server: 'large', flow });
+    await load.call('warm', { server: 'large', flow });
     await servers.large.call('startTrace', null);
     await load.call('alone', { server: 'large', flow });
     traced[flow] = await servers.large.call('stopTrace', null);

@@ -4,7 +4,7 @@ import { connectIssuer } from '../resource-server/issuer.ts';
 import { startResourceServer } from '../resource-server/server.ts';
 import { trustingFetch } from '../resource-server/trusting-fetch.ts';
 import type { ClientCertificate } from '../resource-server/trusting-fetch.ts';
-import { connect } from '../tpp/tpp.ts';
+import { connect, fetchWith } from '../tpp/tpp.ts';
 import { NotAsTold } from './narrator.ts';
 import type { ApiCall } from './refused.ts';
 import type { World } from './world.ts';
@@ -19,7 +19,7 @@ export const access = {
 /** openid-client as the sample TPP. Throws NotAsTold when the server is not the one that these keys belong to. */
 export async function connectTpp({ issuer, ca, tpp }: World): Promise<Configuration> {
   const { redirectUri } = access;
-  const fetch = trustingFetch(ca, tpp);
+  const fetch = fetchWith({ ...tpp, ca });
   try {
     return await connect({ issuer, clientId: 'sample-tpp', redirectUri, fetch });
   } catch (cause) {

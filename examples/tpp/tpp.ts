@@ -1,4 +1,5 @@
 import * as openid from 'openid-client';
+import { Agent, fetch as undiciFetch } from 'undici';
 
 /** A third party as the bank registered it. */
 export interface Registration {
@@ -7,6 +8,13 @@ export interface Registration {
   redirectUri: string;
   /** `fetch` that presents the client certificate. */
   fetch: typeof globalThis.fetch;
+}
+
+/** `fetch` that presents your certificate in the TLS handshake; all PEM. `ca` only where a test bank has its own. */
+export function fetchWith(certificate: { cert: string; key: string; ca?: string }) {
+  const dispatcher = new Agent({ connect: certificate });
+  return ((url: string, init: object = {}) =>
+    undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch;
 }
 
 /** Reads the server's metadata; with a certificate everything goes to its `mtls_endpoint_aliases`. */

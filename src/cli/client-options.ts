@@ -34,7 +34,10 @@ export function addClientOptions(command: Command): Command {
     .option('--redirect-uri <uri...>', 'where customers may be sent back to')
     .option('--post-logout-redirect-uri <uri...>', 'where customers may go after logout')
     .option('--grant-type <grant...>', 'authorization_code, refresh_token, client_credentials')
-    .option('--no-grant-types', 'it gets no tokens: the client as which a resource server introspects')
+    .option(
+      '--no-grant-types',
+      'it gets no tokens: the client as which a resource server introspects',
+    )
     .addOption(
       new Option('--auth-method <method>', 'how it proves who it is').choices(
         authenticationMethods,

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
 import { keyedDigest } from '../security/secrets.ts';
-import { accountRule, addressRule, networkOf } from './login-throttle.ts';
+import { accountRule, addressRule, networkOf, sourceRule } from './login-throttle.ts';
 import { normaliseUsername } from './customer.ts';
 import type { ThrottleRule } from './login-throttle.ts';
 
@@ -20,12 +20,12 @@ export interface LoginThrottle {
    * how many seconds to wait; 0 means that it may go on.
    */
   reserve(attempt: LoginAttempt): Promise<number>;
-  /** Takes the reservation back after a success, and forgets the account's failures. */
+  /** Takes the reservation back after a success, and forgets this account's failures from this network. */
   succeeded(attempt: LoginAttempt): Promise<void>;
 }
 
 interface Dependencies {
-  prisma: Pick<PrismaClient, '$queryRaw' | '$executeRaw' | 'loginThrottle'>;
+  prisma: Pick<PrismaClient, '$queryRaw' | 'loginThrottle'>;
   digestKey: Buffer;
   clock: Clock;
 }
@@ -33,10 +33,17 @@ interface Dependencies {
 /** The throttle, counted in the database for all processes together. */
 export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies): LoginThrottle {
   const keyOf = (name: string) => new Uint8Array(keyedDigest(digestKey, 'login-throttle', name));
-  const keys = ({ username, address }: LoginAttempt) => ({
-    account: keyOf(`account:${normaliseUsername(username)}`),
-    address: keyOf(`address:${networkOf(address)}`),
-  });
+
+  /** What an attempt counts for, the narrowest first: who is held up there does not count for the others. */
+  function counters({ username, address }: LoginAttempt) {
+    const account = normaliseUsername(username);
+    const network = networkOf(address);
+    return [
+      { key: keyOf(`source:${network} ${account}`), rule: sourceRule },
+      { key: keyOf(`address:${network}`), rule: addressRule },
+      { key: keyOf(`account:${account}`), rule: accountRule },
+    ];
+  }
 
   /**
    * One statement decides: it returns a row only when the key is not blocked. Whoever is blocked is not counted, so
@@ -56,7 +63,7 @@ export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies):
             ${rule.longestDelaySeconds}::float8,
             ${rule.firstDelaySeconds}::float8 * 2 ^ LEAST(t.failures - ${rule.freeFailures}::int, 30)))
           END,
-        expires_at = ${expiresAt}
+        expires_at = CASE WHEN t.expires_at <= ${now} THEN ${expiresAt} ELSE t.expires_at END
       WHERE t.blocked_until IS NULL OR t.blocked_until <= ${now} OR t.expires_at <= ${now}
       RETURNING 1`;
     return admitted.length > 0 ? 0 : secondsLeft(key, now);
@@ -70,16 +77,23 @@ export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies):
 
   return {
     async reserve(attempt) {
-      const { account, address } = keys(attempt);
-      const waits = await Promise.all([admit(account, accountRule), admit(address, addressRule)]);
-      return Math.max(...waits);
+      for (const { key, rule } of counters(attempt)) {
+        const wait = await admit(key, rule);
+        if (wait > 0) return wait;
+      }
+      return 0;
     },
 
     async succeeded(attempt) {
-      const { account, address } = keys(attempt);
-      await prisma.$executeRaw`DELETE FROM login_throttles WHERE key_digest = ${account}`;
-      await prisma.$executeRaw`
-        UPDATE login_throttles SET failures = GREATEST(failures - 1, 0) WHERE key_digest = ${address}`;
+      const [source, ...shared] = counters(attempt).map(({ key }) => key);
+      await prisma.loginThrottle.deleteMany({
+        where: { keyDigest: { in: source ? [source] : [] } },
+      });
+      // A success is no failure: neither counted nor a reason to hold up the next one.
+      await prisma.loginThrottle.updateMany({
+        where: { keyDigest: { in: shared } },
+        data: { failures: { decrement: 1 }, blockedUntil: null },
+      });
     },
   };
 }

@@ -8,6 +8,7 @@ import { startEmbeddedPostgres } from '../database/embedded.ts';
 import { migrate, pendingMigrations } from '../database/migrate.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
+import { runAll } from './run-all.ts';
 
 /** The open database and how to leave it. */
 export interface OpenDatabase {
@@ -48,9 +49,7 @@ export async function openConfiguredDatabase(
       applied,
       embeddedDirectory: server.directory,
       async close() {
-        await changes.close();
-        await database.close();
-        await server.stop();
+        await runAll([() => changes.close(), () => database.close(), () => server.stop()]);
       },
     };
   } catch (error) {

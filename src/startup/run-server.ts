@@ -8,6 +8,7 @@ import { Problem } from '../problem.ts';
 import { configurationProblems } from './configuration-problems.ts';
 import { Refusal } from './material.ts';
 import { serveConfigured } from './serve.ts';
+import type { RunningServer } from './server.ts';
 
 /** sysexits.h: a configuration error, which a supervisor can't cure by starting again. */
 const configurationExit = 78;
@@ -16,7 +17,7 @@ const configurationExit = 78;
 export interface ServerOutput {
   /** Lines of the log. */
   log: NodeJS.WritableStream;
-  /** Why it does not start. */
+  /** Why it does not start, or did not stop as it should. */
   errors: NodeJS.WritableStream;
   /** What development tells the person at the terminal. */
   announce: (text: string) => void;
@@ -30,15 +31,20 @@ export interface ServerOutput {
  */
 export async function runServer(environment: Environment, output: ServerOutput): Promise<number> {
   try {
-    await serveUntilSignalled(environment, output);
-    return 0;
+    const { server, logger } = await start(environment, output);
+    await signalled();
+    logger.info('stopping');
+    return await stop(server, { logger, output });
   } catch (error) {
     output.errors.write(`${explain(error)}\n`);
     return error instanceof Refusal ? configurationExit : 1;
   }
 }
 
-async function serveUntilSignalled(environment: Environment, output: ServerOutput): Promise<void> {
+async function start(
+  environment: Environment,
+  output: ServerOutput,
+): Promise<{ server: RunningServer; logger: Logger }> {
   const loaded = loadConfiguration(environment);
   const problems = await configurationProblems(environment, systemClock);
   if (!loaded.ok || problems.length > 0) throw new Refusal(problems);
@@ -49,9 +55,21 @@ async function serveUntilSignalled(environment: Environment, output: ServerOutpu
   });
   const server = await serveConfigured(configuration, logger, output.announce);
   output.onReady?.(configuration);
-  await signalled();
-  logger.info('stopping');
-  await server.stop();
+  return { server, logger };
+}
+
+async function stop(
+  server: Pick<RunningServer, 'stop'>,
+  { logger, output }: { logger: Logger; output: ServerOutput },
+): Promise<number> {
+  try {
+    await server.stop();
+    return 0;
+  } catch (error) {
+    logger.error('The server did not stop as it should', { error });
+    output.errors.write(`Countersign did not stop as it should: ${wordsOf(error)}\n`);
+    return 1;
+  }
 }
 
 function loggerFor(configuration: Configuration, destination: NodeJS.WritableStream): Logger {
@@ -60,14 +78,16 @@ function loggerFor(configuration: Configuration, destination: NodeJS.WritableStr
   return createLogger({ level: logLevel, format, destination });
 }
 
-/** Resolves at the first signal; a second one ends the process at once. */
+const signals = ['SIGTERM', 'SIGINT'] as const;
+
+/** Resolves at the first signal; nobody listens to a second one, of either kind, so it ends the process at once. */
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        resolve();
-      });
-    }
+    const onSignal = (): void => {
+      for (const signal of signals) process.off(signal, onSignal);
+      resolve();
+    };
+    for (const signal of signals) process.on(signal, onSignal);
   });
 }
 
@@ -81,5 +101,9 @@ function explain(error: unknown): string {
     return `${error.message}\nIf Countersign is already running, use that one; else stop the other program or set COUNTERSIGN_PORT, COUNTERSIGN_MTLS_PORT and COUNTERSIGN_OPERATIONS_PORT.`;
   }
   if (error instanceof Problem) return `Countersign does not start: ${error.message}`;
-  return `Countersign does not start: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  return `Countersign does not start: ${wordsOf(error)}`;
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

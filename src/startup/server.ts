@@ -19,6 +19,9 @@ import { openConfiguredDatabase } from './database.ts';
 import type { OpenDatabase } from './database.ts';
 import { listen, drain } from './listening.ts';
 import type { Material } from './material.ts';
+import { readinessOf } from './readiness.ts';
+import type { ServerState } from './readiness.ts';
+import { runAll } from './run-all.ts';
 
 /** What a server needs besides its configuration and material. */
 export interface ServerDependencies {
@@ -36,7 +39,10 @@ export interface RunningServer {
   embeddedDirectory: string | undefined;
   /** Ports that were chosen, where 0 was asked for. */
   ports: { public: number; mtls: number; operations: number };
-  /** Stops taking requests, lets the running ones finish, and leaves the database. */
+  /**
+   * Stops taking requests, lets the running ones finish, and leaves the database. What fails on the way keeps none of
+   * the rest from being closed, and rejects in the end.
+   */
   stop(): Promise<void>;
 }
 
@@ -49,7 +55,7 @@ export async function startServer(
   gather: () => Promise<Material>,
   deps: ServerDependencies,
 ): Promise<RunningServer> {
-  const state: State = { phase: 'starting' };
+  const state: ServerState & { database?: OpenDatabase } = { phase: 'starting' };
   const operations = createOperationsServer({
     address: configuration.operationsAddress,
     port: configuration.operationsPort,
@@ -69,36 +75,15 @@ export async function startServer(
       ports: { ...running.ports, operations: operations.port() },
       async stop() {
         state.phase = 'stopping';
-        await running.stop();
-        await database.close();
-        await operations.close();
+        await runAll([running.stop, () => database.close(), () => operations.close()]);
       },
     };
   } catch (error) {
-    await state.database?.close();
-    await operations.close();
+    const closing = [async () => state.database?.close(), () => operations.close()];
+    await runAll(closing).catch((failure: unknown) => {
+      deps.logger.warn('A start that failed left something open', { error: failure });
+    });
     throw error;
-  }
-}
-
-interface State {
-  phase: 'starting' | 'serving' | 'stopping';
-  database?: OpenDatabase;
-}
-
-async function readinessOf({ phase, database }: State, metrics: Metrics) {
-  const server = phase === 'serving' ? 'ok' : phase;
-  try {
-    await database?.database.ping();
-    metrics.databaseUp.set({}, 1);
-    const isReady = phase === 'serving' && database !== undefined;
-    return {
-      ready: isReady,
-      checks: { server, database: database === undefined ? 'starting' : 'ok' },
-    };
-  } catch {
-    metrics.databaseUp.set({}, 0);
-    return { ready: false, checks: { server, database: 'unavailable' } };
   }
 }
 
@@ -131,12 +116,15 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   return {
     app,
     ports,
-    async stop() {
-      await drain([servers.public, servers.mtls], configuration.drainSeconds);
-      await cleanup?.stop();
-      app.audit.record({ ...system, type: 'server.stopped' });
-      await app.audit.close();
-    },
+    stop: () =>
+      runAll([
+        () => drain([servers.public, servers.mtls], configuration.drainSeconds),
+        async () => cleanup?.stop(),
+        () => {
+          app.audit.record({ ...system, type: 'server.stopped' });
+          return app.audit.close();
+        },
+      ]),
   };
 }
 

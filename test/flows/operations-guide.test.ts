@@ -10,10 +10,11 @@ import { testDatabase } from '../support/database.ts';
 
 const guide = await textOf('docs/operations.md');
 
-/** The lines of the guide that an operator pastes. */
-const commands = [...guide.matchAll(/^npm run countersign -- (.+)$/gm)].map(
-  ([, line = '']) => line,
-);
+/** The commands of a guide that an operator pastes, a line each. */
+function commandsOf(text: string): string[] {
+  const lines = text.replaceAll(/ \\\n\s*/g, ' ');
+  return [...lines.matchAll(/^npm run countersign -- (.+)$/gm)].map(([, line = '']) => line);
+}
 
 /** A shell's words, where quotes are double. */
 function wordsOf(line: string): string[] {
@@ -25,21 +26,37 @@ async function newestKey(cli: CommandLine): Promise<string> {
   return made[0]?.kid ?? '';
 }
 
-describe('The operations guide', () => {
-  it('tells commands that work in the order in which they are told', async () => {
-    const database = await testDatabase('template0');
-    const cli = await commandLineOn(database);
-    expect(commands.length).toBeGreaterThan(20);
-    for (const line of commands) {
-      const words = wordsOf(line);
-      const kid = line.includes('<kid>') ? await newestKey(cli) : '';
-      const result = await cli.run(kid === '' ? words : [...words.slice(0, -1), '--', kid]);
-      expect([line, result.exitCode, result.errors]).toEqual([line, 0, '']);
-    }
-    await cli.remove();
-    await database.close();
-  }, 90_000);
+/** Runs them one after the other on a database of their own. */
+async function expectAllToWork(cli: CommandLine, commands: readonly string[]): Promise<void> {
+  for (const line of commands) {
+    const words = wordsOf(line);
+    const kid = line.includes('<kid>') ? await newestKey(cli) : '';
+    const result = await cli.run(kid === '' ? words : [...words.slice(0, -1), '--', kid]);
+    expect([line, result.exitCode, result.errors]).toEqual([line, 0, '']);
+  }
+}
 
+describe('Every guide', () => {
+  it.each([
+    ['docs/operations.md', 'template0', 30],
+    ['docs/tpp-guide.md', undefined, 3],
+    ['docs/resource-server-guide.md', undefined, 3],
+  ])(
+    'tells commands that work in the order in which they are told: %s',
+    async (file, template, atLeast) => {
+      const commands = commandsOf(await textOf(file));
+      expect(commands.length).toBeGreaterThanOrEqual(atLeast);
+      const database = await testDatabase(template);
+      const cli = await commandLineOn(database);
+      await expectAllToWork(cli, commands);
+      await cli.remove();
+      await database.close();
+    },
+    90_000,
+  );
+});
+
+describe('The operations guide', () => {
   it('shows a static file that is valid', async () => {
     const example = /```json\n([\s\S]+?)```/.exec(guide)?.[1] ?? '';
     const cli = await commandLineOn({ connectionString: '' });

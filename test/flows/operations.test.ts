@@ -51,7 +51,6 @@ describe('The operations port', () => {
   });
 
   it('tells of the database and of when certificates end', async () => {
-    await fetch(`${server.operationsOrigin}/readyz`);
     const text = await scrape();
     expect(valueOf(text, 'countersign_database_up')).toBe(1);
     expect(valueOf(text, 'countersign_database_pool{state="total"}')).toBeGreaterThan(0);

@@ -116,6 +116,12 @@ function authorize(accept: string): Promise<Answer> {
   return send(server.fetch(), url.href, { headers: { accept } });
 }
 
+/** Of a scrape, with no probe before it. */
+async function databaseUp(): Promise<string | undefined> {
+  const { text } = await send(fetch, `${server.operationsOrigin}/metrics`);
+  return /^countersign_database_up (\d)$/m.exec(text)?.[1];
+}
+
 const readiness = () => send(fetch, `${server.operationsOrigin}/readyz`);
 
 /** What is promised while the database is away. */
@@ -184,7 +190,16 @@ describe('When the database goes away', () => {
       await expectRecovery();
       const configuration = await clientOf(server, 'web');
       const jwt = await openid.clientCredentialsGrant(configuration, { scope: 'accounts' });
+      await vi.waitFor(async () => {
+        expect(await databaseUp()).toBe('1');
+      });
       network[way]();
+      await vi.waitFor(
+        async () => {
+          expect(await databaseUp()).toBe('0');
+        },
+        { timeout: 5000, interval: 100 },
+      );
       await expectOutage(jwt.access_token);
       await expectKeysAndMetadata();
       network.comeBack();

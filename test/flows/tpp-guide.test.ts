@@ -42,7 +42,7 @@ describe("the third parties' guide", () => {
     const guide = await file('docs/tpp-guide.md');
     const blocks = [...guide.matchAll(/^```ts\n(?<code>.*?)^```$/gms)];
     const shown = blocks.map(({ groups }) => groups?.['code'] ?? '');
-    expect(shown).toHaveLength(6);
+    expect(shown).toHaveLength(7);
     expect(shown.filter((code) => !source.includes(code))).toEqual([]);
   });
 

@@ -22,6 +22,8 @@ import { introspect } from '../support/tokens.ts';
 /** How often each of the following is tried, and how many requests at once each time. */
 const rounds = 3;
 const requests = 50;
+/** Pages take longer. */
+const pageRounds = 2;
 
 /** Builds requests and looks at the database; all that is measured goes to the two processes. */
 let base: AuthorizationServer;
@@ -241,7 +243,7 @@ describe('An interaction', () => {
     atOnce(both, requests, (at) => act(agent.fork(at)));
 
   it(`takes a login and then a consent that are submitted ${requests} times each, once each`, async () => {
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < pageRounds; round += 1) {
       const agent = createCustomerAgent(base);
       const login = await begin(agent);
       const pages = await many(agent, (tab) => tab.submit(login, credentials()));
@@ -256,7 +258,7 @@ describe('An interaction', () => {
   });
 
   it(`goes on once after the login and once after the consent, though ${requests} requests ask it to`, async () => {
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < pageRounds; round += 1) {
       const { seen, stopping } = stopBeforeResume(base);
       const agent = createCustomerAgent(stopping);
       await agent.submit(await begin(agent), credentials());

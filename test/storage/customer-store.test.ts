@@ -5,7 +5,7 @@ import { createCustomerStore } from '../../src/customers/customer-store.ts';
 import type { CustomerStore } from '../../src/customers/customer-store.ts';
 import type { Customer } from '../../src/customers/customer.ts';
 import { createLoginThrottle } from '../../src/customers/login-throttle-store.ts';
-import { accountRule, addressRule } from '../../src/customers/login-throttle.ts';
+import { accountRule, addressRule, sourceRule } from '../../src/customers/login-throttle.ts';
 import { atOnce, storeGround, values } from '../support/store.ts';
 import type { StoreGround } from '../support/store.ts';
 
@@ -137,26 +137,76 @@ describe('The login throttle', () => {
     const { processes, wait } = newThrottle();
     const [throttle] = processes;
     const attempt = newAttempt();
-    for (let i = 0; i <= accountRule.freeFailures; i += 1) {
+    for (let i = 0; i <= sourceRule.freeFailures; i += 1) {
       expect(await throttle.reserve(attempt)).toBe(0);
     }
     const waits: number[] = [];
     for (let i = 0; i < 8; i += 1) {
-      const seconds = await throttle.reserve({ ...attempt, address: `198.51.100.${String(i)}` });
+      const seconds = await throttle.reserve(attempt);
       waits.push(seconds);
       wait(seconds);
-      expect(await throttle.reserve({ ...attempt, address: `203.0.113.${String(i)}` })).toBe(0);
+      expect(await throttle.reserve(attempt)).toBe(0);
     }
     expect(waits).toEqual([2, 4, 8, 16, 32, 60, 60, 60]);
+  });
+
+  it('does not hold up the owner elsewhere while somebody guesses from a few networks', async () => {
+    const { processes } = newThrottle();
+    const [throttle] = processes;
+    const { username } = newAttempt();
+    for (const address of ['198.51.100.1', '198.51.100.2', '198.51.100.3']) {
+      for (let i = 0; i < 20; i += 1) await throttle.reserve({ username, address });
+    }
+    expect(await throttle.reserve({ username, address: '203.0.113.1' })).toBe(0);
+  });
+
+  it('slows an account down for everybody when very many networks guess', async () => {
+    const { processes } = newThrottle();
+    const { username } = newAttempt();
+    const attempts = Array.from({ length: 130 }, (_, i) => ({
+      username,
+      address: `198.51.${String(100 + Math.floor(i / 50))}.${String(i % 50)}`,
+    }));
+    const [throttle] = processes;
+    const waits: number[] = [];
+    for (const attempt of attempts) waits.push(await throttle.reserve(attempt));
+    expect(waits.filter((seconds) => seconds === 0)).toHaveLength(accountRule.freeFailures + 1);
+  });
+
+  it('does not count a success against a network, nor let it hold the next one up', async () => {
+    const { processes, wait } = newThrottle();
+    const [throttle] = processes;
+    const { address } = newAttempt();
+    for (let i = 0; i <= addressRule.freeFailures; i += 1) {
+      await throttle.reserve({ username: randomUUID(), address });
+    }
+    wait(addressRule.firstDelaySeconds);
+    for (let i = 0; i < 5; i += 1) {
+      const attempt = { username: randomUUID(), address };
+      expect(await throttle.reserve(attempt)).toBe(0);
+      await throttle.succeeded(attempt);
+    }
+  });
+
+  it('forgets a network’s failures after its time, however busy it is', async () => {
+    const { processes, wait } = newThrottle();
+    const [throttle] = processes;
+    const { address } = newAttempt();
+    const fail = () => throttle.reserve({ username: randomUUID(), address });
+    for (let i = 0; i <= addressRule.freeFailures; i += 1) await fail();
+    wait(addressRule.memorySeconds - 1);
+    await fail();
+    wait(1);
+    expect([await fail(), await fail(), await fail()]).toEqual([0, 0, 0]);
   });
 
   it('does not prolong the wait of who does not wait', async () => {
     const { processes, wait } = newThrottle();
     const attempt = newAttempt();
     await atOnce(30, [...processes], (throttle) => throttle.reserve(attempt));
-    wait(accountRule.firstDelaySeconds);
+    wait(sourceRule.firstDelaySeconds);
     const [throttle] = processes;
-    expect(await throttle.reserve({ ...attempt, address: '198.51.100.99' })).toBe(0);
+    expect(await throttle.reserve(attempt)).toBe(0);
   });
 
   it('lets no more pass when fifty come at once on two processes', async () => {
@@ -164,7 +214,7 @@ describe('The login throttle', () => {
     const attempt = newAttempt();
     const waits = values(await atOnce(50, [...processes], (throttle) => throttle.reserve(attempt)));
     expect(waits).toHaveLength(50);
-    expect(waits.filter((seconds) => seconds === 0)).toHaveLength(accountRule.freeFailures + 1);
+    expect(waits.filter((seconds) => seconds === 0)).toHaveLength(sourceRule.freeFailures + 1);
   });
 
   it('counts an address for all accounts together', async () => {
@@ -184,26 +234,25 @@ describe('The login throttle', () => {
     const { processes } = newThrottle();
     const [throttle] = processes;
     const name = randomUUID();
-    for (let i = 0; i <= accountRule.freeFailures; i += 1) {
-      await throttle.reserve({
-        ...newAttempt(),
-        username: i % 2 === 0 ? name : ` ${name.toUpperCase()}`,
-      });
+    const { address } = newAttempt();
+    for (let i = 0; i <= sourceRule.freeFailures; i += 1) {
+      const username = i % 2 === 0 ? name : ` ${name.toUpperCase()}`;
+      await throttle.reserve({ username, address });
     }
-    expect(await throttle.reserve({ ...newAttempt(), username: name })).toBeGreaterThan(0);
+    expect(await throttle.reserve({ username: name, address })).toBeGreaterThan(0);
   });
 
   it('forgets the account’s failures with a success, and all with time', async () => {
     const { processes, wait } = newThrottle();
     const [throttle] = processes;
     const attempt = newAttempt();
-    for (let i = 0; i < accountRule.freeFailures; i += 1) await throttle.reserve(attempt);
+    for (let i = 0; i < sourceRule.freeFailures; i += 1) await throttle.reserve(attempt);
     await throttle.succeeded(attempt);
     expect(await throttle.reserve(attempt)).toBe(0);
     expect(await throttle.reserve(attempt)).toBe(0);
-    for (let i = 0; i < accountRule.freeFailures; i += 1) await throttle.reserve(attempt);
+    for (let i = 0; i < sourceRule.freeFailures; i += 1) await throttle.reserve(attempt);
     expect(await throttle.reserve(attempt)).toBeGreaterThan(0);
-    wait(accountRule.memorySeconds);
+    wait(sourceRule.memorySeconds);
     expect(await throttle.reserve(attempt)).toBe(0);
   });
 });
