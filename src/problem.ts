@@ -30,7 +30,7 @@ export const problems = {
   certificate_invalid: 'The certificate is not valid.',
   outbound_refused: 'A request to another server was refused or failed.',
   configuration_invalid: 'The configuration is not valid.',
-  already_running: 'Another process is using the same port.',
+  already_running: 'The address is in use by another process.',
   database_unavailable: 'The service is not available at the moment.',
   audit_failed: 'It was done, but could not be recorded in the audit trail.',
   migration_refused: 'The database schema does not fit this version.',

@@ -9,6 +9,8 @@ export interface CommitLoop {
   wake(urgent: boolean): void;
   /** One attempt to commit everything that is in the backlog now. Never rejects. */
   attempt(): Promise<void>;
+  /** As {@link attempt}, once more where a commit was under way that failed: rows that came during it were not in it. */
+  attemptLast(): Promise<void>;
   stop(): void;
 }
 
@@ -29,7 +31,10 @@ function backoffMs(failures: number): number {
   return Math.min(500 * 2 ** (failures - 1), maxBackoffMs);
 }
 
-/** Commits the rows; those that the database refuses for what they are get dropped alone, other failures are thrown. */
+/**
+ * Commits the rows and takes them out of the backlog, statement by statement: what is done stays done when the database
+ * goes away in between. Rows that the database refuses for what they are get dropped alone; other failures are thrown.
+ */
 async function commitRows(
   store: CommitLoopOptions['store'],
   backlog: Backlog,
@@ -41,12 +46,14 @@ async function commitRows(
     if (!isRowRefused(error)) throw error;
     const [only, second] = batch;
     if (only !== undefined && second === undefined) {
+      backlog.remove(new Set(batch));
       backlog.drop(only, { reason: 'refused by the database', cause: error });
       return;
     }
     for (const pending of batch) await commitRows(store, backlog, [pending]);
     return;
   }
+  backlog.remove(new Set(batch));
   for (const { settle } of batch) settle?.();
 }
 
@@ -59,9 +66,7 @@ export function createCommitLoop(backlog: Backlog, options: CommitLoopOptions): 
   let isUrgent = false;
 
   const commitOldest = async (): Promise<void> => {
-    const batch = backlog.oldest(batchSize);
-    await commitRows(store, backlog, batch);
-    backlog.removeOldest(batch.length);
+    await commitRows(store, backlog, backlog.oldest(batchSize));
     failures = 0;
   };
   const cancelTimer = (): void => {
@@ -112,6 +117,11 @@ export function createCommitLoop(backlog: Backlog, options: CommitLoopOptions): 
     },
     // A commit under way takes the rows added since it began as well, unless it fails.
     attempt: run,
+    async attemptLast() {
+      const wasRunning = running !== undefined;
+      await run();
+      if (wasRunning) await run();
+    },
     stop: cancelTimer,
   };
 }

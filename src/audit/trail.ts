@@ -15,7 +15,7 @@ export interface AuditTrail {
   recordDurably(entry: AuditEntry): Promise<void>;
   /** Tries once to commit everything that was recorded before. Never rejects. */
   flush(): Promise<void>;
-  /** Flushes for the last time and counts the rest as dropped. Entries that come later are logged and dropped. */
+  /** Flushes for the last time, what came during a commit that failed too, and counts the rest as dropped. Entries that come later are logged and dropped. */
   close(): Promise<void>;
 }
 
@@ -83,7 +83,7 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     flush: () => loop.attempt(),
     async close() {
       closed = true;
-      await loop.attempt();
+      await loop.attemptLast();
       loop.stop();
       backlog.dropAll('the process stops');
     },

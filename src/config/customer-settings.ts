@@ -50,7 +50,7 @@ export const customerSettings = {
   }),
   brandName: setting({
     variable: 'COUNTERSIGN_BRAND_NAME',
-    type: z.string().min(1).max(60),
+    type: z.string().min(1, 'must not be empty').max(60),
     fallback: 'Countersign Bank',
     sentence: "The bank's name on the hosted pages.",
   }),

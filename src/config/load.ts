@@ -27,7 +27,7 @@ export function loadConfiguration(environment: Environment): Loaded {
   const problems = unknownVariables(environment);
   const values: Record<string, unknown> = {};
   for (const [name, setting] of byName) {
-    const result = readSetting(setting, withNodeEnvironment(environment));
+    const result = readSetting(setting, withDerived(withNodeEnvironment(environment)));
     if (result.ok) values[name] = result.value;
     else {
       problems.push(result.problem);
@@ -70,6 +70,22 @@ function textOf(
     const reason = error instanceof Error ? error.message : String(error);
     return { ok: false, problem: `${variable}_FILE can't be read: ${reason}` };
   }
+}
+
+const derived = [
+  ['COUNTERSIGN_ISSUER', 'COUNTERSIGN_PORT'],
+  ['COUNTERSIGN_MTLS_ORIGIN', 'COUNTERSIGN_MTLS_PORT'],
+] as const;
+
+/** Another port alone is enough for a second installation on one machine: its origin then has that port. */
+function withDerived(environment: Environment): Environment {
+  const origins = derived.flatMap(([origin, port]) => {
+    const number = environment[port];
+    const isSet = environment[origin] !== undefined || environment[`${origin}_FILE`] !== undefined;
+    if (isSet || number === undefined || !/^[1-9]\d*$/.test(number)) return [];
+    return [[origin, `https://localhost:${number}`]];
+  });
+  return { ...environment, ...(Object.fromEntries(origins) as Environment) };
 }
 
 /** NODE_ENV=production means production unless our own variable says otherwise: never the laxer by accident. */

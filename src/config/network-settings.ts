@@ -13,7 +13,8 @@ export const networkSettings = {
     variable: 'COUNTERSIGN_ISSUER',
     type: origin,
     fallback: 'https://localhost:3443',
-    sentence: 'The issuer identifier: the https origin that browsers and clients use.',
+    sentence:
+      'The issuer identifier: the https origin that browsers and clients use. With another port and no issuer it is that port on localhost.',
   }),
   mtlsOrigin: setting({
     variable: 'COUNTERSIGN_MTLS_ORIGIN',

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from '../observability/logger.ts';
@@ -37,32 +38,46 @@ export function memoryMs(changes: Pick<Changes, 'isLive'>): number {
 interface ChangesOptions {
   connection: DatabaseConnection;
   logger: Logger;
-  /** Milliseconds between two attempts to connect. */
+  /** Milliseconds before the first attempt to connect again; each further one waits twice as long, 5 s at most. */
   retryMs: number;
 }
 
 const channel = 'countersign_changes';
 
-/** Idle connections die unnoticed in firewalls: a statement now and then finds out, and keeps them alive. */
-const heartbeatMs = 10_000;
+/**
+ * Connections die unnoticed in firewalls and failovers. A statement each second, which gets a second for its answer, finds
+ * out within the two seconds that docs/operations.md promises.
+ */
+const heartbeatMs = 1000;
+
+const longestRetryMs = 5000;
 
 /** Listens on one connection of its own: LISTEN needs a session, and a pool gives none for good. */
 export function createChanges(options: ChangesOptions): Changes {
-  const { logger, retryMs } = options;
+  const { retryMs } = options;
+  const outage = createOutageLog(options.logger);
   const subscribers: Subscriber[] = [];
   const closing = new AbortController();
   const { signal } = closing;
   let live = false;
   let loop: Promise<void> | undefined;
+  let failures = 0;
+
+  function onLive(isLive: boolean): void {
+    live = isLive;
+    if (!isLive) return;
+    failures = 0;
+    outage.ends();
+  }
 
   async function listenAgainAndAgain(): Promise<void> {
     while (!signal.aborted) {
-      await listen(options, { signal, subscribers, onLive: (isLive) => (live = isLive) }).catch(
-        (error: unknown) => {
-          logger.warn('Changes of other processes are not heard', { error });
-        },
+      const failure = await listen(options, { signal, subscribers, onLive }).catch(
+        (error: unknown) => error,
       );
-      await pause(retryMs, signal);
+      if (!signal.aborted) outage.begins(failure);
+      await pause(Math.min(retryMs * 2 ** failures, longestRetryMs), signal);
+      failures += 1;
     }
   }
 
@@ -81,6 +96,24 @@ export function createChanges(options: ChangesOptions): Changes {
   };
 }
 
+/** Tells of an outage once, however many attempts fail, and of its end. */
+function createOutageLog(logger: Logger): { begins(failure: unknown): void; ends(): void } {
+  let isTold = false;
+  return {
+    begins(failure) {
+      if (isTold) return;
+      isTold = true;
+      const reason = failure instanceof Error ? failure.message : String(failure);
+      logger.warn('Changes of other processes are not heard', { reason });
+    },
+    ends() {
+      if (!isTold) return;
+      isTold = false;
+      logger.info('Changes of other processes are heard again');
+    },
+  };
+}
+
 interface Subscriber {
   topic: ChangeTopic;
   forget: (key: string | undefined) => void;
@@ -92,19 +125,27 @@ interface Listening {
   onLive: (isLive: boolean) => void;
 }
 
-/** One session, until it is lost or listening ends; whatever was remembered before and after may be out of date. */
+/**
+ * One session, until listening ends or it is lost: then resolves to why, or rejects. Whatever was remembered before and
+ * after may be out of date.
+ */
 async function listen(
   { connection, retryMs }: ChangesOptions,
   { signal, subscribers, onLive }: Listening,
-): Promise<void> {
+): Promise<unknown> {
+  const socket = new Socket();
   const client = new pg.Client({
     ...connectionConfig(connection),
+    stream: () => socket,
     connectionTimeoutMillis: retryMs * 5,
     query_timeout: heartbeatMs,
   });
-  const lost = new Promise<void>((resolve) => {
-    client.once('error', resolve);
-    client.once('end', resolve);
+  const lost = new Promise<unknown>((resolve) => {
+    // For good: an error that nobody listens to ends the process, and a dying session may tell of several.
+    client.on('error', resolve);
+    client.on('end', () => {
+      resolve('the session has ended');
+    });
   });
   client.on('notification', ({ payload }) => {
     announce(subscribers, payload ?? '');
@@ -114,12 +155,21 @@ async function listen(
     await client.query(`LISTEN ${channel}`);
     forgetEverything(subscribers);
     onLive(true);
-    await Promise.race([lost, beat(client, signal)]);
+    return await Promise.race([lost, beat(client, signal)]);
   } finally {
     onLive(false);
     forgetEverything(subscribers);
-    await client.end().catch(() => undefined);
+    await leave(client, socket);
   }
+}
+
+/** Says good-bye, which is cut short where the other side has gone silent. */
+async function leave(client: pg.Client, socket: Socket): Promise<void> {
+  const over = new AbortController();
+  const left = client.end().catch(() => undefined);
+  await Promise.race([left, pause(heartbeatMs, over.signal)]);
+  over.abort();
+  socket.destroy();
 }
 
 async function beat(client: pg.Client, signal: AbortSignal): Promise<void> {

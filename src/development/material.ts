@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { randomSecret } from '../security/secrets.ts';
 import {
@@ -47,10 +47,10 @@ export const developmentFiles = {
 /** The secrets of `files`, created when they are missing. */
 export function developmentSecrets(files: PrivateFiles): DevelopmentSecrets {
   const fresh: DevelopmentSecrets = {
-    cookieKey: randomSecret(),
-    encryptionKey: randomSecret(),
-    digestKey: randomSecret(),
-    pairwiseSalt: randomSecret(),
+    cookieKey: newSecret(),
+    encryptionKey: newSecret(),
+    digestKey: newSecret(),
+    pairwiseSalt: newSecret(),
     customerPassword: randomSecret(16),
     resourceServerSecret: randomSecret(),
   };
@@ -59,12 +59,19 @@ export function developmentSecrets(files: PrivateFiles): DevelopmentSecrets {
   return JSON.parse(text) as DevelopmentSecrets;
 }
 
-/** Whether `value` is among the secrets that development created in `files`. */
-export function isDevelopmentSecret(files: PrivateFiles, value: string): boolean {
-  const text = files.read(secretsFile);
-  return (
-    text !== undefined && Object.values(JSON.parse(text) as DevelopmentSecrets).includes(value)
-  );
+/** What each of them begins with, so that production knows one wherever it turns up. */
+const developmentMark = Buffer.from('development-only');
+
+/** 128 random bits behind the mark: 32 bytes, as the settings want them. */
+function newSecret(): string {
+  return Buffer.concat([developmentMark, randomBytes(16)]).toString('base64url');
+}
+
+/** Whether `value` is a secret that development created, on this machine or another. */
+export function isDevelopmentSecret(value: string): boolean {
+  return Buffer.from(value, 'base64url')
+    .subarray(0, developmentMark.length)
+    .equals(developmentMark);
 }
 
 /** Everything in `files`, created when it is missing and renewed when a certificate ends within a day. */

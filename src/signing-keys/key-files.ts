@@ -20,8 +20,8 @@ const keyFile = z.strictObject({
 export interface KeyFiles {
   /** Every key of the folder; none when the folder does not exist. Problem('signing_key_invalid'). */
   list(): Promise<SigningKey[]>;
-  /** A new key, written with mode 0600. */
-  generate(algorithm: SigningAlgorithm, stage: KeyStage): Promise<SigningKey>;
+  /** A new key, written with mode 0600; its kid is a thumbprint (RFC 7638) behind `kidPrefix`. */
+  generate(algorithm: SigningAlgorithm, stage: KeyStage, kidPrefix?: string): Promise<SigningKey>;
   /** A PKCS #8 PEM private key brought by the operator. Problem('signing_key_invalid'), also when it is there already. */
   importPem(pem: string, algorithm: SigningAlgorithm, stage: KeyStage): Promise<SigningKey>;
   /** Moves a key to another stage. Problem('signing_key_invalid') when there is none of that kid. */
@@ -52,13 +52,13 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
   return {
     list,
 
-    async generate(algorithm, stage) {
+    async generate(algorithm, stage, kidPrefix = '') {
       const { privateKey } = await generateKeyPair(algorithm, {
         extractable: true,
         modulusLength: 2048,
       });
       const privateJwk = (await exportJWK(privateKey)) as PrivateJwk;
-      const kid = await calculateJwkThumbprint(privateJwk);
+      const kid = kidPrefix + (await calculateJwkThumbprint(privateJwk));
       return write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
     },
 

@@ -49,14 +49,13 @@ export async function gatherMaterial(
 }
 
 async function productionMaterial(configuration: Configuration, clock: Clock): Promise<Material> {
-  const files = createPrivateFiles(configuration.keysDirectory);
   const { keys, unusable } = await readKeyRing(configuration, clock);
   const refused = productionProblems(configuration, {
     // What is in a file that can't be used is not known: it may be all that is needed.
     keyRing: unusable.length > 0 ? [] : keyRingProblems(keys),
-    unusableKeys: unusable,
+    unusableKeys: [...unusable, ...developmentKeys(keys)],
     isDevelopmentCertificate: isOfDevelopment,
-    isDevelopmentSecret: (value) => isDevelopmentSecret(files, value),
+    isDevelopmentSecret,
   });
   if (refused.length > 0) throw new Refusal(refused);
   return {
@@ -110,6 +109,15 @@ function certificates(configuration: Configuration, { server, authority }: Devel
   };
 }
 
+/** What the kid of a key that development made begins with, so that production knows one wherever it turns up. */
+const developmentKid = 'development-';
+
+function developmentKeys(keys: readonly SigningKey[]): string[] {
+  return keys
+    .filter(({ kid }) => kid.startsWith(developmentKid))
+    .map(({ kid }) => `the signing key ${kid} was created by development: remove its file`);
+}
+
 /** Where the signing keys of this installation lie. */
 export function keyFilesOf({ keysDirectory }: Configuration, clock: Clock) {
   return createKeyFiles(path.join(keysDirectory, 'signing'), clock);
@@ -121,7 +129,8 @@ async function developmentKeyRing(
 ): Promise<readonly SigningKey[]> {
   const files = keyFilesOf(configuration, clock);
   const existing = await files.list();
-  return existing.length > 0 ? existing : [await files.generate('RS256', 'active')];
+  if (existing.length > 0) return existing;
+  return [await files.generate('RS256', 'active', developmentKid)];
 }
 
 async function readKeyRing(configuration: Configuration, clock: Clock) {

@@ -12,7 +12,9 @@ export async function runAll(steps: readonly (() => Promise<unknown>)[]): Promis
     }
   }
   if (failures.length > 1) {
-    const reasons = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+    const reasons = failures.map((error) =>
+      error instanceof Error ? error.message : String(error),
+    );
     throw new AggregateError(failures, reasons.join('; '));
   }
   if (failures.length === 1) throw failures[0];

@@ -1,11 +1,14 @@
 import { readFile } from 'node:fs/promises';
+import type { AuditEntry } from '../audit/events.ts';
 import type { AuditTrail } from '../audit/trail.ts';
 import { parseClientMetadata } from '../clients/client-metadata.ts';
 import type { ClientStore } from '../clients/client-store.ts';
 import { isSecretMethod } from '../clients/client.ts';
+import type { Client } from '../clients/client.ts';
 import type { StaticConfiguration } from '../config/static-file.ts';
 import { Problem } from '../problem.ts';
 import { checkResourceServer } from '../resource-servers/resource-server.ts';
+import type { ResourceServer } from '../resource-servers/resource-server.ts';
 import type { ResourceServerStore } from '../resource-servers/resource-server-store.ts';
 
 interface Stores {
@@ -20,7 +23,8 @@ type Secrets = Readonly<Record<string, string>>;
 
 /**
  * Makes the database hold what the static file declares. What the file no longer declares, and an earlier one did, is
- * deleted; what operators created is left alone. Everything is checked before anything is written.
+ * deleted. What operators created is left alone: a file that declares it too is refused. Everything is checked before
+ * anything is written, and each change is recorded. Problem('configuration_invalid'), and those of the check.
  */
 export async function applyStaticConfiguration(
   declared: StaticConfiguration,
@@ -31,18 +35,46 @@ export async function applyStaticConfiguration(
     accessTokenTtlSeconds: stores.accessTokenTtlSeconds,
     secrets,
   });
+  const present = {
+    clients: await stores.clients.list(),
+    resourceServers: await stores.resourceServers.list(),
+  };
+  rejectOperators(declared, present);
   for (const resourceServer of resourceServers) await stores.resourceServers.save(resourceServer);
   for (const draft of drafts) await stores.clients.save(draft);
-  await deleteUndeclared(declared, stores);
-  await stores.audit.recordDurably({
-    type: 'configuration.applied',
-    outcome: 'success',
-    actor: { type: 'system' },
-    detail: {
-      clients: drafts.map(({ metadata }) => metadata.client_id),
-      resourceServers: resourceServers.map(({ identifier }) => identifier),
-    },
+  await deleteUndeclared(declared, present, stores);
+  await record(stores, 'configuration.applied', {
+    clients: drafts.map(({ metadata }) => metadata.client_id),
+    resourceServers: resourceServers.map(({ identifier }) => identifier),
   });
+}
+
+interface Present {
+  clients: readonly Client[];
+  resourceServers: readonly ResourceServer[];
+}
+
+/** Two owners of one thing would overwrite each other. */
+function rejectOperators(declared: StaticConfiguration, present: Present): void {
+  const ids = new Set(declared.clients.map(({ metadata }) => metadata.client_id));
+  const identifiers = new Set(declared.resourceServers.map(({ identifier }) => identifier));
+  const taken = [
+    ...present.clients.filter(({ id, source }) => source === 'operator' && ids.has(id)),
+    ...present.resourceServers
+      .filter(({ identifier, source }) => source === 'operator' && identifiers.has(identifier))
+      .map(({ identifier }) => ({ id: identifier })),
+  ].map(({ id }) => id);
+  if (taken.length === 0) return;
+  const detail = `the static file declares what an operator created: ${taken.join(', ')}; delete it, or take it out of the file`;
+  throw new Problem('configuration_invalid', { detail });
+}
+
+function record(
+  { audit }: Stores,
+  type: AuditEntry['type'],
+  detail: Record<string, unknown>,
+): Promise<void> {
+  return audit.recordDurably({ type, outcome: 'success', actor: { type: 'system' }, detail });
 }
 
 /**
@@ -91,16 +123,24 @@ async function readSecret(file: string | undefined): Promise<string | undefined>
   });
 }
 
-async function deleteUndeclared(declared: StaticConfiguration, stores: Stores): Promise<void> {
+async function deleteUndeclared(
+  declared: StaticConfiguration,
+  present: Present,
+  stores: Stores,
+): Promise<void> {
   const clientIds = new Set(declared.clients.map(({ metadata }) => metadata.client_id));
-  for (const client of await stores.clients.list()) {
-    if (client.source === 'file' && !clientIds.has(client.id))
-      await stores.clients.delete(client.id);
+  for (const { id, source } of present.clients) {
+    if (source !== 'file' || clientIds.has(id)) continue;
+    await stores.clients.delete(id);
+    await record(stores, 'client.deleted', { client: id, by: 'static file' });
   }
   const identifiers = new Set(declared.resourceServers.map(({ identifier }) => identifier));
-  for (const { source, identifier } of await stores.resourceServers.list()) {
-    if (source === 'file' && !identifiers.has(identifier)) {
-      await stores.resourceServers.delete(identifier);
-    }
+  for (const { identifier, source } of present.resourceServers) {
+    if (source !== 'file' || identifiers.has(identifier)) continue;
+    await stores.resourceServers.delete(identifier);
+    await record(stores, 'resource_server.deleted', {
+      resourceServer: identifier,
+      by: 'static file',
+    });
   }
 }

@@ -13,7 +13,7 @@ export interface StoredDataKeys {
 /** The keys from the configuration, or in development the created ones. Throws a {@link Refusal} in production. */
 export function storedDataKeys(configuration: Configuration): StoredDataKeys {
   const files = createPrivateFiles(configuration.keysDirectory);
-  const problems = storedDataProblems(configuration, (value) => isDevelopmentSecret(files, value));
+  const problems = storedDataProblems(configuration, isDevelopmentSecret);
   if (problems.length > 0) throw new Refusal(problems);
   const { digestKey: [digestKey] = [], encryptionKeys } = configuration;
   if (digestKey !== undefined && encryptionKeys !== undefined) return { digestKey, encryptionKeys };

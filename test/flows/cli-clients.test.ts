@@ -82,6 +82,41 @@ describe('A client that an operator registers', () => {
     });
   });
 
+  it('is told of as one that may request nothing yet', async () => {
+    const { output } = await done(['clients', 'create', '--id', 'machine-6', ...forMachines]);
+    expect(output).toMatch(
+      /^The client machine-6 is registered\.\nIt may request nothing yet: clients allow machine-6 /,
+    );
+    expect(output).toMatch(/\n[\w-]{43}\n$/);
+  });
+
+  it('may take part without any grant, to introspect', async () => {
+    const words = ['clients', 'create', '--id', 'api-1', '--no-grant-types'];
+    const { output } = await done(words);
+    expect(output).not.toContain('may request');
+    const shown = await done(['clients', 'show', 'api-1', '--json']);
+    expect(shown.json()['client']).toMatchObject({
+      hasSecret: true,
+      metadata: { grant_types: [], response_types: [] },
+    });
+    const secret = /^[\w-]{43}$/m.exec(output)?.[0] ?? 'none';
+    expect(await tokenStatus('api-1', secret)).toBe(400);
+  });
+
+  it('is allowed scopes in either way of writing them', async () => {
+    await createMachine('machine-7');
+    const allow = ['clients', 'allow', 'machine-7', '--json', '--resource', accountsApi];
+    for (const scopes of [
+      ['--scope', 'accounts', 'payments'],
+      ['--scope', 'accounts', '--scope', 'payments'],
+    ]) {
+      const { json } = await done([...allow, ...scopes]);
+      expect(json()['client']).toMatchObject({
+        permissions: { [accountsApi]: ['accounts', 'payments'] },
+      });
+    }
+  });
+
   it('may prove itself by a certificate', async () => {
     const subject = 'CN=machine-5,O=Example,C=GB';
     const words = ['clients', 'create', '--id', 'machine-5', '--auth-method', 'tls_client_auth'];
@@ -168,16 +203,16 @@ describe('Client metadata', () => {
     expect(result.errors).toContain(reason);
   });
 
-  it('of a client in the static file is changed there', async () => {
-    for (const words of [
-      ['update', 'web', '--name', 'x'],
-      ['delete', 'web'],
-      ['rotate-secret', 'web'],
-    ]) {
-      const result = await cli.run(['clients', ...words]);
-      expect(result).toMatchObject({ exitCode: 1, output: '' });
-      expect(result.errors).toMatch(/^The client is not valid: web is declared in the static/);
-    }
+  it.each([
+    [['update', 'web', '--name', 'x'], 'change it there'],
+    [['rotate-secret', 'web'], 'change it there'],
+    [['delete', 'web'], 'take it out there'],
+  ])('of a client in the static file is changed there: %j', async (words, remedy) => {
+    const result = await cli.run(['clients', ...words]);
+    expect(result).toMatchObject({ exitCode: 1, output: '' });
+    expect(result.errors).toBe(
+      `The client is not valid: web is declared in the static configuration: ${remedy}.\n`,
+    );
   });
 
   it('never grants a scope that does not exist', async () => {

@@ -2,8 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
-import { commandLine } from '../support/command-line.ts';
+import { commandLine, commandLineOn } from '../support/command-line.ts';
 import type { CommandLine } from '../support/command-line.ts';
+import { testDatabase } from '../support/database.ts';
+
+/** The migration that makes the first tables. */
+const first = '20261122000000_first';
 
 let folder: CommandLine;
 
@@ -32,6 +36,15 @@ describe('countersign configuration check', () => {
       expect(problems.filter((line) => line.startsWith(`${variable} `))).toHaveLength(1);
       expect(errors).toContain(variable);
     }
+  });
+
+  it.each([
+    ['COUNTERSIGN_DRAIN', '-1', 'must be a whole number, 0 or more'],
+    ['COUNTERSIGN_ENV', '', 'must be development or production'],
+    ['COUNTERSIGN_BRAND_NAME', '', 'must not be empty'],
+  ])('says of %s=%j that it %s', async (variable, value, sentence) => {
+    const { problems } = await check({ [variable]: value });
+    expect(problems.join('\n')).toContain(`${variable} ${sentence}: `);
   });
 
   it('names everything that production refuses, at once', async () => {
@@ -69,6 +82,41 @@ describe('countersign configuration check', () => {
     expect(problems.join('\n')).toMatch(/is not a certificate authority/);
     expect(problems.join('\n')).toMatch(/x authenticates by a secret/);
     expect(output).not.toContain('PRIVATE KEY-');
+  });
+});
+
+describe('countersign configuration check --connect', () => {
+  async function connected(database: { connectionString: string }) {
+    const cli = await commandLineOn(database);
+    const result = await cli.run(['configuration', 'check', '--connect', '--json']);
+    const { output } = await cli.run(['configuration', 'check', '--connect']);
+    await cli.remove();
+    return { ...result, output };
+  }
+
+  it('names the migrations that the database lacks, and applies none', async () => {
+    const database = await testDatabase('template0');
+    const { exitCode, json, output } = await connected(database);
+    await database.close();
+    expect(exitCode).toBe(0);
+    expect(json()).toMatchObject({ ok: true, pending: expect.arrayContaining([first]) as unknown });
+    expect(output).toContain(first);
+  });
+
+  it('finds nothing pending where the schema is up to date', async () => {
+    const database = await testDatabase();
+    const { json, output } = await connected(database);
+    await database.close();
+    expect(json()).toEqual({ ok: true, problems: [], pending: [] });
+    expect(output).toContain('The database answers. Pending: no migration.');
+  });
+
+  it('fails where no database answers', async () => {
+    const { exitCode, errors } = await connected({
+      connectionString: 'postgresql://nobody@127.0.0.1:1/nothing',
+    });
+    expect(exitCode).toBe(1);
+    expect(errors).toContain("The database can't be used");
   });
 });
 

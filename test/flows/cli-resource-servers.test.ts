@@ -65,6 +65,14 @@ describe('A resource server that an operator adds', () => {
     expect(json()['events']).toMatchObject([{ actorType: 'operator', detail: { identifier } }]);
   });
 
+  it('has the scopes of one option, or of several', async () => {
+    const identifier = 'https://scopes.example.com';
+    const scopes = ['--scope', 'a=A', 'b=B', '--scope', 'c=C'];
+    const created = await create(identifier, ...scopes);
+    const { scopes: kept } = created.json()['resourceServer'] as { scopes: object };
+    expect(Object.keys(kept).sort()).toEqual(['a', 'b', 'c', 'ledger']);
+  });
+
   it('changes where an update names it', async () => {
     const identifier = 'https://changing.example.com';
     await create(identifier);

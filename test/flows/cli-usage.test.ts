@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
 import { runCommandLine } from '../../src/cli/program.ts';
 import { systemClock } from '../../src/clock.ts';
 import { commandLine } from '../support/command-line.ts';
@@ -66,6 +67,8 @@ describe('The command line', () => {
     [['clients', 'show']],
     [['clients', 'update', 'x']],
     [['clients', 'allow', 'x']],
+    [['clients', 'create', '--no-grant-types', '--grant-type', 'client_credentials']],
+    [['configuration', 'check', '--connect']],
     [['audit', 'list', '--limit', '0']],
     [['audit', 'list', '--since', 'yesterday']],
     [['audit', 'list', '--type', 'nonsense']],
@@ -74,6 +77,11 @@ describe('The command line', () => {
     const { exitCode, output, errors } = await run(words);
     expect([exitCode, output]).toEqual([2, '']);
     expect(errors).toMatch(/\S/);
+  });
+
+  it('says its version', async () => {
+    const version = await run(['--version']);
+    expect(version).toEqual({ exitCode: 0, output: `${packageJson.version}\n`, errors: '' });
   });
 
   it('ends the process with the same code', async () => {

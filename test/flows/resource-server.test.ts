@@ -139,7 +139,11 @@ describe('the example resource server', () => {
 
   it('refuses a bound token without a certificate', async () => {
     const token = await tokenOf(server);
-    expect(await call(`Bearer ${token}`)).toEqual(invalidToken);
+    const refused = await call(`Bearer ${token}`);
+    expect(refused).toEqual(invalidToken);
+    expect(refused).toMatchObject({
+      challenge: expect.stringContaining('no certificate was presented') as unknown,
+    });
   });
 
   it('refuses a bound token with another certificate, even of the same name', async () => {

@@ -43,13 +43,13 @@ async function newPlace() {
     (entry): entry is [string, string] =>
       entry[0].startsWith('COUNTERSIGN_') && entry[1] !== undefined,
   );
-  const environment = {
+  const variables: Record<string, string> = {
     ...Object.fromEntries(own),
     DATABASE_URL: database.connectionString,
     COUNTERSIGN_DRAIN: '20',
     COUNTERSIGN_LOG_FORMAT: 'json',
   };
-  return { ...place, variables: environment };
+  return { ...place, variables };
 }
 
 describe('Of what is to be closed when a server stops,', () => {
@@ -96,7 +96,9 @@ describe('A process', () => {
     expect(await ended).toBe(1);
     expect(errors.text()).toMatch(/^Countersign did not stop as it should: .*the door is stuck/);
     expect(errors.text()).not.toContain('does not start');
-    expect(log.text()).toContain('"message":"The server did not stop as it should"');
+    await vi.waitFor(() => {
+      expect(log.text()).toContain('"message":"The server did not stop as it should"');
+    });
   });
 
   it.each([

@@ -91,9 +91,12 @@ const draft = (name: string) => ({
 const nameSeen = async () => (await reader.clients.find('tpp'))?.name;
 
 async function expectHearing(): Promise<void> {
-  await vi.waitFor(() => {
-    expect([writer, reader].map(({ changes }) => changes.isLive())).toEqual([true, true]);
-  });
+  await vi.waitFor(
+    () => {
+      expect([writer, reader].map(({ changes }) => changes.isLive())).toEqual([true, true]);
+    },
+    { timeout: 10_000 }, // twice the longest pause between two attempts
+  );
 }
 
 /** What was announced before has been heard once this was: messages keep their order. */
@@ -223,6 +226,18 @@ describe('A process that can’t hear', () => {
       await expectSoon(expectSeen);
     },
   );
+
+  it('knows within about two seconds that nothing comes any more', async () => {
+    network.delay(() => 3_600_000);
+    await vi.waitFor(
+      () => {
+        expect(reader.changes.isLive()).toBe(false);
+      },
+      { timeout: 2500, interval: 10 },
+    );
+    network.delay(() => 0);
+    network.cut();
+  });
 
   it('forgets everything once it hears again: it can’t know what it missed', async () => {
     await changeSilently('missed');

@@ -90,6 +90,21 @@ describe('A configuration', () => {
     }
   });
 
+  it('follows another port with the issuer, unless that is set itself', () => {
+    const at = (environment: Record<string, string>) => {
+      const loaded = loadConfiguration(environment);
+      if (!loaded.ok) throw new Error(loaded.problems.join());
+      return [loaded.configuration.issuer, loaded.configuration.mtlsOrigin];
+    };
+    const ports = { COUNTERSIGN_PORT: '4443', COUNTERSIGN_MTLS_PORT: '4444' };
+    expect(at(ports)).toEqual(['https://localhost:4443', 'https://localhost:4444']);
+    const issuer = { COUNTERSIGN_ISSUER: 'https://auth.bank.example' };
+    expect(at({ ...ports, ...issuer })).toEqual([
+      issuer.COUNTERSIGN_ISSUER,
+      'https://localhost:4444',
+    ]);
+  });
+
   it('takes origins exactly', () => {
     fc.assert(
       fc.property(fc.webUrl({ withFragments: true, withQueryParameters: true }), (url) => {
