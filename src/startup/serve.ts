@@ -44,6 +44,9 @@ export async function serveConfigured(
   // Production creates nothing, so everything that is missing can be told before a port is taken.
   if (configuration.environment === 'production') await gather();
   const running = await startServer(configuration, gather, deps);
+  const { issuer, mtlsOrigin, listenAddress } = configuration;
+  const { version } = packageJson;
+  logger.info('Serving', { version, issuer, mtlsOrigin, listenAddress, ...running.ports });
   announceDevelopment({ configuration, running, codeVerifier, announce, material: gathered });
   return running;
 }
