@@ -237,7 +237,12 @@ function createRoutes(settings: AppSettings, deps: AppDependencies, parts: Parts
     metrics.logins.increment({ outcome });
   }
   const login = createLogin({ customers, passwords, throttle, audit, onOutcome });
-  const loginPages = createLoginPages({ issuer, interactions, login, pages, csrf, audit });
+  const loginPages = createLoginPages({
+    ...{ issuer, interactions, login, pages, csrf, audit },
+    onCancelled() {
+      onOutcome('cancelled');
+    },
+  });
 
   async function displayName(id: string): Promise<string | undefined> {
     const profile = (await customers.find(id))?.profile;

@@ -17,8 +17,7 @@ export interface Backlog {
   add(pending: Pending): void;
   /** The oldest `count` rows, which stay until they are removed. */
   oldest(count: number): readonly Pending[];
-  /** Takes out rows that are committed or dropped. */
-  remove(done: ReadonlySet<Pending>): void;
+  removeOldest(count: number): void;
   /** Takes out the rows that somebody waits for, and tells them. */
   giveUpAwaited(cause: unknown): void;
   /** Counts, logs and tells the loss of a row that is not, or no longer, in the backlog. */
@@ -56,8 +55,8 @@ export function createBacklog({ logger, metrics, maxQueue }: BacklogOptions): Ba
       metrics.auditQueue.set({}, rows.length);
     },
     oldest: (count) => rows.slice(0, count),
-    remove(done) {
-      keep(rows.filter((pending) => !done.has(pending)));
+    removeOldest(count) {
+      keep(rows.slice(count));
     },
     giveUpAwaited(cause) {
       const awaited = rows.filter(({ settle }) => settle !== undefined);

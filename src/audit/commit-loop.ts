@@ -32,7 +32,7 @@ function backoffMs(failures: number): number {
 }
 
 /**
- * Commits the rows and takes them out of the backlog, statement by statement: what is done stays done when the database
+ * Commits the oldest rows and takes them out of the backlog, statement by statement: what is done stays done when the database
  * goes away in between. Rows that the database refuses for what they are get dropped alone; other failures are thrown.
  */
 async function commitRows(
@@ -46,14 +46,14 @@ async function commitRows(
     if (!isRowRefused(error)) throw error;
     const [only, second] = batch;
     if (only !== undefined && second === undefined) {
-      backlog.remove(new Set(batch));
+      backlog.removeOldest(1);
       backlog.drop(only, { reason: 'refused by the database', cause: error });
       return;
     }
     for (const pending of batch) await commitRows(store, backlog, [pending]);
     return;
   }
-  backlog.remove(new Set(batch));
+  backlog.removeOldest(batch.length);
   for (const { settle } of batch) settle?.();
 }
 

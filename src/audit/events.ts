@@ -27,10 +27,8 @@ export const auditEventTypes = {
   'client.updated': 'A client was changed.',
   'client.deleted': 'A client was deleted.',
   'client.authentication_failed': 'A client could not prove who it is.',
-  'certificate.refused': 'A client certificate was refused.',
   'customer.created': 'A customer was added.',
   'customer.updated': 'A customer was changed.',
-  'customer.deleted': 'A customer was deleted.',
   'customer.password_changed': 'The password of a customer was changed.',
   'customer.password_rehashed': 'The stored hash of a password was renewed with the present cost.',
   'customer.sessions_ended': 'Every session, grant and token of a customer was ended.',
@@ -40,7 +38,6 @@ export const auditEventTypes = {
   'signing_key.created': 'A signing key was created.',
   'signing_key.activated': 'A signing key began to sign.',
   'signing_key.retired': 'A signing key stopped to sign; its signatures still verify.',
-  'signing_key.deleted': 'A signing key was deleted.',
   'configuration.applied':
     'Clients and resource servers were brought in line with the static file.',
   'server.started': 'A server process began to answer.',

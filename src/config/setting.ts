@@ -48,6 +48,9 @@ export const keys256 = z
   .transform((value) => value.split(',').map((part) => Buffer.from(part.trim(), 'base64url')))
   .refine((keys) => keys.every((key) => key.length === 32), 'must be 32 bytes, base64url');
 
+/** One such key, in a list all the same; a second one would never be used, so it is refused. */
+export const key256 = keys256.refine((keys) => keys.length === 1, 'must be exactly one key');
+
 const host = /^(?:[a-z\d](?:[a-z\d.-]*[a-z\d])?|\[[a-f\d:]+\])(?::\d{1,5})?$/;
 
 /** Hosts, each with a port or without, separated by commas; none for an empty text. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag, keys256, setting, whole } from './setting.ts';
+import { flag, key256, keys256, setting, whole } from './setting.ts';
 
 /** Secrets and lifetimes of what the server issues. */
 export const tokenSettings = {
@@ -18,13 +18,13 @@ export const tokenSettings = {
   }),
   digestKey: setting({
     variable: 'COUNTERSIGN_DIGEST_KEY',
-    type: keys256.optional(),
+    type: key256.optional(),
     secret: true,
     sentence: 'Key of the digests of client secrets, user names and throttles, 32 bytes base64url.',
   }),
   pairwiseSalt: setting({
     variable: 'COUNTERSIGN_PAIRWISE_SALT',
-    type: keys256.optional(),
+    type: key256.optional(),
     secret: true,
     sentence:
       'Salt of pairwise subjects, 32 bytes base64url. Never change it: subjects would change.',

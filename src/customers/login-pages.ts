@@ -31,6 +31,8 @@ interface Dependencies {
   issuer: string;
   interactions: LoginInteractions;
   login(attempt: { username: string; password: string; address: string }): Promise<LoginResult>;
+  /** Told of a login that the customer gave up. */
+  onCancelled(): void;
   pages: Pages;
   csrf: Csrf;
   audit: { record(entry: AuditEntry): void };
@@ -79,8 +81,10 @@ export function createLoginPages(dependencies: Dependencies): LoginPages {
   };
 }
 
-async function cancel(ctx: Koa.Context, pending: Pending, { interactions, audit }: Dependencies) {
+async function cancel(ctx: Koa.Context, pending: Pending, dependencies: Dependencies) {
+  const { interactions, audit, onCancelled } = dependencies;
   await interactions.deny(ctx, 'the customer cancelled the login');
+  onCancelled();
   audit.record({
     type: 'authorization.denied',
     outcome: 'refused',

@@ -100,9 +100,11 @@ export function failureOf(
     : { code: 'server_error', status: 500 };
 }
 
-/** The messages of an error and all its causes in one line, for the log. */
+/** The messages of an error and all its causes in one line, for the log; Prisma's have several lines. */
 export function reasonOf(error: unknown): string {
   return causesOf(error)
     .map((cause) => (cause instanceof Error ? cause.message : String(cause)))
-    .join(' <- ');
+    .join(' <- ')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 }

@@ -56,10 +56,11 @@ function rejectUnanswered(ctx: Context, options: ProblemResponseOptions): void {
 }
 
 function logFailure(logger: Logger, failure: Failure, error: unknown): void {
-  const fields = { problem: failure.code, status: failure.status, error };
-  if (failure.status === 503) logger.warn('Request failed for now', fields);
-  else if (failure.status >= 500) logger.error('Request failed', fields);
-  else logger.info('Request refused', fields);
+  const fields = { problem: failure.code, status: failure.status };
+  // A refusal is the caller's affair: where in our code it was found says nothing.
+  if (failure.status < 500) logger.info('Request refused', { ...fields, reason: reasonOf(error) });
+  else if (failure.status === 503) logger.warn('Request failed for now', { ...fields, error });
+  else logger.error('Request failed', { ...fields, error });
 }
 
 async function pageOf(

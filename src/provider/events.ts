@@ -1,15 +1,15 @@
 import type Provider from 'oidc-provider';
 import type { AccessToken, ClientCredentials, KoaContextWithOIDC, errors } from 'oidc-provider';
 import type { AuditEntry, AuditEventType } from '../audit/events.ts';
-import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from '../observability/request-context.ts';
+import { codeOf } from './error-codes.ts';
 import type { Recorder } from './ports.ts';
+import { isOvertaken } from './refresh-retries.ts';
 
 interface Dependencies {
   audit: Recorder;
   metrics: Pick<Metrics, 'tokensIssued' | 'refusals'>;
-  logger: Logger;
   currentRequest: () => RequestContext | undefined;
 }
 
@@ -46,9 +46,9 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
   const emitter: NodeJS.EventEmitter = provider;
   for (const [event, type] of Object.entries(refusals)) {
     emitter.on(event, (ctx: KoaContextWithOIDC, error: Refusal) => {
+      if (isOvertaken(ctx)) return; // answered by the request that overtook it
       const reason = reasonOf(error, dependencies.currentRequest());
       dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: codeOf(error) });
-      dependencies.logger.info('request refused', { endpoint: endpointOf(ctx), reason });
       record({
         ...partiesOf(ctx),
         type: isClientAuthentication(error) ? 'client.authentication_failed' : type,
@@ -60,9 +60,8 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
       record({ ...partiesOf(ctx), type: 'replay.detected', outcome: 'refused', detail: { kind } });
     });
   }
-  provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => {
+  provider.on('server_error', (ctx: KoaContextWithOIDC) => {
     dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: 'server_error' });
-    dependencies.logger.error('request failed', { endpoint: endpointOf(ctx), error });
   });
 }
 
@@ -140,7 +139,19 @@ export function recordAnswer(ctx: KoaContextWithOIDC, audit: Recorder): void {
   const found = entities.AccessToken ?? entities.ClientCredentials ?? entities.RefreshToken;
   const detail = { tokenKind: found?.kind, tokenClient: found?.clientId };
   if (type === 'token.revoked') recordRevocation(ctx, audit, detail);
+  else if (type === 'token.introspected') recordIntrospection(ctx, audit, detail);
   else audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail });
+}
+
+/** RFC 7662 §2.2: the answer is a success also for a token that the asker learns nothing about. */
+function recordIntrospection(
+  ctx: KoaContextWithOIDC,
+  audit: Recorder,
+  detail: Record<string, unknown>,
+): void {
+  const active = (ctx.body as { active?: unknown } | undefined)?.active === true;
+  const type = 'token.introspected';
+  audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail: { ...detail, active } });
 }
 
 /** RFC 7009 §2.2 has us say 200 to every client that authenticates: also where there was nothing of its own to end. */
@@ -180,17 +191,14 @@ function endpointOf(ctx: KoaContextWithOIDC): string {
   return (ctx as Partial<KoaContextWithOIDC>).oidc?.route ?? 'other';
 }
 
-function codeOf(error: Refusal): string {
-  return 'error' in error ? error.error : 'server_error';
-}
-
 function isClientAuthentication(error: Refusal): boolean {
   return codeOf(error) === 'invalid_client';
 }
 
 /** The whole reason, which never goes out: of the error, of what caused it, and what the certificate check noted. */
 function reasonOf(error: Refusal, request: RequestContext | undefined): string {
-  return [...new Set([...wordsOf(error), request?.reason])].filter(Boolean).join('; ');
+  const words = [...new Set([...wordsOf(error), request?.reason])].filter(Boolean);
+  return words.join('; ').replaceAll(/\s+/g, ' ');
 }
 
 /** oidc-provider keeps a failed request to a client's server three causes down. */

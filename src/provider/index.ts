@@ -100,7 +100,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
   rememberClients(provider, deps.clients);
   nameOpenidScopes(provider);
   recordEvents(provider, deps);
-  provider.use(passOnServerErrors(provider));
+  provider.use(passOnServerErrors(provider, deps.logger));
   provider.use(cacheMetadata);
   provider.use(nameUnauthorizedClients);
   provider.use(hostAutomaticForms(deps.pages));

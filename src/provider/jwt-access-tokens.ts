@@ -19,7 +19,7 @@ const compactJose = /^eyJ[\w-]*(?:\.[\w-]*){2,4}$/;
 const identifiers = ['jti', 'client_id', 'grant_id'];
 
 /** The JWT inside a marked or plain access token value; undefined for an opaque one. */
-export function jwtIn(value: string): string | undefined {
+function jwtIn(value: string): string | undefined {
   const jwt = value.startsWith(structuredTokenMark)
     ? value.slice(structuredTokenMark.length)
     : value;

@@ -59,6 +59,11 @@ export function isOwnRetry(
   return true;
 }
 
+/** Whether this request lost a race against another one of its sender: it is about to get that one's answer. */
+export function isOvertaken(ctx: object): boolean {
+  return overtaken.has(ctx);
+}
+
 /** Whether this request rotates a token once more, because the first rotation never got as far as its answer. */
 export function isSubstitute(ctx: object): boolean {
   return reuses.get(ctx)?.isSubstitute === true;

@@ -54,7 +54,9 @@ async function resourceByDefault(
   const none = undefined as unknown as string; // the types don't know that oidc-provider accepts undefined
   if (requested.length === 0 && !isClientCredentials(ctx)) return none;
   const permissions = await clients.permissionsOf(client.clientId);
-  if (defaultResource !== undefined && defaultResource in permissions) return defaultResource;
+  if (defaultResource !== undefined && Object.hasOwn(permissions, defaultResource)) {
+    return defaultResource;
+  }
   const permitted = Object.entries(permissions);
   const [fitting] = permitted.filter(([, scopes]) => requested.every((s) => scopes.includes(s)));
   const first = (fitting ?? permitted[0])?.[0];

@@ -1,4 +1,4 @@
-/** Paths of the protocol endpoints. oidc-provider matches them leniently; `rejectAlmostPaths` does not. */
+/** Paths of the protocol endpoints. oidc-provider matches them leniently; `rejectAlmostEndpoints` does not. */
 export const routes = {
   authorization: '/authorize',
   token: '/token',

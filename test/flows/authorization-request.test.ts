@@ -30,6 +30,12 @@ afterEach(() => {
 
 const forWeb = { redirect_uri: callbacks.web, scope: 'openid accounts', resource: accountsApi };
 
+async function loginsOf(outcome: string): Promise<number> {
+  const text = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
+  const line = new RegExp(`^countersign_logins_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text);
+  return Number(line?.[1] ?? 0);
+}
+
 /** The same request again by hand: what a library would not send can be said. */
 async function rawRequest(parameters: Record<string, string | undefined>) {
   const { url } = await authorizationRequest(web, forWeb);
@@ -57,6 +63,21 @@ describe('An authorization request', () => {
       });
     expect((await post(['resource', opaqueApi])).html).toContain('name="password"');
     expect((await post(['scope', 'accounts'])).status).toBe(400);
+  });
+
+  it.each([
+    ['as it is', 'x'.repeat(7000), 303],
+    ['escaped in the URL', '{'.repeat(3000), 413],
+    ['too long for the form', 'x'.repeat(9000), 413],
+  ])('by POST fits into a URL that is answered: %s', async (_, state, status) => {
+    const fields = await rawRequest({ state: undefined });
+    const body = `${new URLSearchParams(fields).toString()}&state=${state}`;
+    const headers = { 'Content-Type': 'application/x-www-form-urlencoded' };
+    const fetcher = server.fetch();
+    const answer = await fetcher(`${server.issuer}/authorize`, { method: 'POST', body, headers });
+    expect(answer.status).toBe(status);
+    const location = answer.headers.get('location');
+    if (location !== null) expect((await fetcher(location)).status).toBe(303);
   });
 
   it.each([
@@ -220,7 +241,10 @@ describe('The customer', () => {
   it('can cancel the login, and the client learns it', async () => {
     const agent = createCustomerAgent(server);
     const login = await openAuthorization(server, await rawRequest({}), agent);
+    const cancelled = () => loginsOf('cancelled');
+    const before = await cancelled();
     const { searchParams } = new URL((await agent.submit(login, { action: 'cancel' })).url);
+    expect(await cancelled()).toBe(before + 1);
     expect(searchParams.get('error')).toBe('access_denied');
     expect(searchParams.get('iss')).toBe(server.issuer);
   });

@@ -88,8 +88,10 @@ describe('A resource server that asks about a token for itself', () => {
       type: 'token.introspected',
       outcome: 'success',
       client_id: 'accounts-rs',
-      detail: { tokenClient: 'web' },
+      detail: { tokenClient: 'web', active: true },
     });
+    const [unknown] = await auditOf(server, await introspect(server, 'unknown'));
+    expect(unknown).toMatchObject({ outcome: 'success', detail: { active: false } });
   });
 });
 

@@ -5,9 +5,7 @@ import { Agent } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { createCertificateAuthority } from '../../src/development/certificate-authority.ts';
-import { loadConfiguration } from '../../src/config/load.ts';
 import { developmentSecrets } from '../../src/development/material.ts';
-import { gatherMaterial } from '../../src/startup/material.ts';
 import { createPrivateFiles } from '../../src/development/private-files.ts';
 import { createKeyFiles } from '../../src/signing-keys/key-files.ts';
 import { createTestCertificates, serverCertificate } from '../support/certificates.ts';
@@ -168,27 +166,6 @@ describe('A start in production is refused for one fault alone:', () => {
     await expectRefusal(
       { COUNTERSIGN_DIGEST_KEY: secrets.digestKey },
       /DIGEST_KEY is a secret that dev/,
-    );
-  });
-
-  it('a secret that development created in another place', async () => {
-    const elsewhere = developmentSecrets(
-      createPrivateFiles(path.join(directory.path, 'elsewhere')),
-    );
-    await expectRefusal(
-      { COUNTERSIGN_COOKIE_KEYS: elsewhere.cookieKey },
-      /COOKIE_KEYS is a secret that development created/,
-    );
-  });
-
-  it('a signing key that development created', async () => {
-    const keys = path.join(directory.path, 'development-keys');
-    const loaded = loadConfiguration({ COUNTERSIGN_KEYS_DIRECTORY: keys });
-    if (!loaded.ok) throw new Error(loaded.problems.join());
-    await gatherMaterial(loaded.configuration, systemClock);
-    await expectRefusal(
-      { COUNTERSIGN_KEYS_DIRECTORY: keys },
-      /signing key development-\S+ was created by development/,
     );
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { callbacks, discoverApp, obtainTokens, postForm } from '../support/journey.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
+import { stored } from '../support/stored.ts';
 
 /** A server with this policy, and a public client's refresh token that ten requests present at once. */
 async function refreshAtOnce(environment: Record<string, string>) {
@@ -31,6 +32,9 @@ describe('A public client that refreshes many times at once', () => {
     });
     expect(answers.map(({ status }) => status)).toEqual(Array.from(answers, () => 200));
     expect(tokens.size).toBe(1);
+    await server.running.app.audit.flush();
+    const refusals = "SELECT type FROM audit_events WHERE outcome <> 'success'";
+    expect(await stored(server, refusals)).toEqual([]);
     expect((await refresh(server, [...tokens].join())).status).toBe(200);
   });
 

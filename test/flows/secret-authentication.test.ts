@@ -179,14 +179,20 @@ describe('A public client', () => {
   });
 
   it('gets no token of its own', async () => {
-    const { status, body } = await requestToken({ client_id: 'app' });
-    expect([status, body]).toEqual([
+    const answer = await requestToken({ client_id: 'app' });
+    expect([answer.status, answer.body]).toEqual([
       400,
       {
         error: 'unauthorized_client',
         error_description: 'requested grant type is not allowed for this client',
       },
     ]);
+    const [event] = await auditOf(server, answer);
+    expect(event).toMatchObject({ type: 'token.refused', detail: { error: 'unauthorized_client' } });
+    const metrics = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
+    expect(metrics).toContain(
+      'countersign_refusals_total{endpoint="token",error="unauthorized_client"}',
+    );
   });
 });
 

@@ -233,7 +233,7 @@ describe('A process that can’t hear', () => {
       () => {
         expect(reader.changes.isLive()).toBe(false);
       },
-      { timeout: 2500, interval: 10 },
+      { timeout: 4000, interval: 10 },
     );
     network.delay(() => 0);
     network.cut();

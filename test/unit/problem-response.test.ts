@@ -38,7 +38,7 @@ function throwing(error: unknown): Middleware {
 describe('an error', () => {
   it('becomes JSON with the public sentence and the reference for programs', async () => {
     const { server, lines } = setUp([
-      throwing(new Problem('customer_exists', { detail: 'inner detail', cause: new Error('why') })),
+      throwing(new Problem('customer_exists', { detail: 'inner detail', cause: new Error('why\n  over two lines') })),
     ]);
     await using it = await server;
     for (const Accept of ['application/json', '*/*', 'image/png']) {
@@ -59,11 +59,14 @@ describe('an error', () => {
     expect(refused).toMatchObject({
       level: 'info',
       message: 'Request refused',
-      error: { detail: 'inner detail', cause: { message: 'why' } },
+      problem: 'customer_exists',
+      status: 409,
+      reason: expect.stringMatching(/inner detail <- why over two lines$/) as string,
     });
+    expect(refused).not.toHaveProperty('error');
     expect(line).toMatchObject({
       status: 409,
-      reason: expect.stringMatching(/inner detail <- why$/) as string,
+      reason: expect.stringMatching(/inner detail <- why over two lines$/) as string,
     });
   });
 
