@@ -44,7 +44,7 @@ const secrets: Rule = (configuration, findings) => {
     ['COUNTERSIGN_DIGEST_KEY', configuration.digestKey],
     ['COUNTERSIGN_PAIRWISE_SALT', configuration.pairwiseSalt],
   ] as const;
-  const remedy = 'set it to the output of: openssl rand 32 | basenc --base64url | tr -d =';
+  const remedy = "set it to the output of: openssl rand -base64 32 | tr '+/' '-_' | tr -d =";
   const seen = new Map<string, string>();
   return named.flatMap(([variable, keys]) => {
     if (keys === undefined) return [`${variable} is not set: ${remedy}`];

@@ -32,7 +32,9 @@ const forWeb = { redirect_uri: callbacks.web, scope: 'openid accounts', resource
 
 async function loginsOf(outcome: string): Promise<number> {
   const text = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
-  const line = new RegExp(`^countersign_logins_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text);
+  const line = new RegExp(`^countersign_logins_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(
+    text,
+  );
   return Number(line?.[1] ?? 0);
 }
 

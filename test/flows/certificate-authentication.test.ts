@@ -107,9 +107,7 @@ async function expectRefused(answer: Answer, clientId: string, reason: RegExp): 
   });
   const lines = await server.log.lines();
   const id = answer.headers.get('x-request-id');
-  const own = lines.filter(
-    (line) => line['requestId'] === id && line['outcome'] === 'refused',
-  );
+  const own = lines.filter((line) => line['requestId'] === id && line['outcome'] === 'refused');
   expect(own).toMatchObject([{ detail: { reason: expect.stringMatching(reason) as unknown } }]);
 }
 

@@ -91,7 +91,7 @@ describe('A start in production without any setting', () => {
     const expected = [
       /COUNTERSIGN_ISSUER is https:\/\/localhost:3443: set/,
       /COUNTERSIGN_MTLS_ORIGIN is https:\/\/localhost:3444: set/,
-      /COUNTERSIGN_COOKIE_KEYS is not set: .*openssl rand 32/,
+      /COUNTERSIGN_COOKIE_KEYS is not set: .*openssl rand -base64 32/,
       /COUNTERSIGN_ENCRYPTION_KEYS is not set: .*openssl/,
       /COUNTERSIGN_DIGEST_KEY is not set: .*openssl/,
       /COUNTERSIGN_PAIRWISE_SALT is not set: .*openssl/,

@@ -188,7 +188,10 @@ describe('A public client', () => {
       },
     ]);
     const [event] = await auditOf(server, answer);
-    expect(event).toMatchObject({ type: 'token.refused', detail: { error: 'unauthorized_client' } });
+    expect(event).toMatchObject({
+      type: 'token.refused',
+      detail: { error: 'unauthorized_client' },
+    });
     const metrics = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
     expect(metrics).toContain(
       'countersign_refusals_total{endpoint="token",error="unauthorized_client"}',

@@ -11,7 +11,7 @@ const attacker = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const attackerEc = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
 /** Base64url of JSON, or of a text as it is. */
-export function encoded(value: unknown): string {
+function encoded(value: unknown): string {
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString(
     'base64url',
   );

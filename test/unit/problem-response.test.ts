@@ -38,7 +38,12 @@ function throwing(error: unknown): Middleware {
 describe('an error', () => {
   it('becomes JSON with the public sentence and the reference for programs', async () => {
     const { server, lines } = setUp([
-      throwing(new Problem('customer_exists', { detail: 'inner detail', cause: new Error('why\n  over two lines') })),
+      throwing(
+        new Problem('customer_exists', {
+          detail: 'inner detail',
+          cause: new Error('why\n  over two lines'),
+        }),
+      ),
     ]);
     await using it = await server;
     for (const Accept of ['application/json', '*/*', 'image/png']) {
