@@ -9,8 +9,8 @@ export interface CommitLoop {
   wake(urgent: boolean): void;
   /** One attempt to commit everything that is in the backlog now. Never rejects. */
   attempt(): Promise<void>;
-  /** As {@link attempt}, once more where a commit was under way that failed: rows that came during it were not in it. */
-  attemptLast(): Promise<void>;
+  /** Whether a commit is under way; where it fails, the rows that came during it were not tried. */
+  isRunning(): boolean;
   stop(): void;
 }
 
@@ -117,11 +117,7 @@ export function createCommitLoop(backlog: Backlog, options: CommitLoopOptions): 
     },
     // A commit under way takes the rows added since it began as well, unless it fails.
     attempt: run,
-    async attemptLast() {
-      const wasRunning = running !== undefined;
-      await run();
-      if (wasRunning) await run();
-    },
+    isRunning: () => running !== undefined,
     stop: cancelTimer,
   };
 }

@@ -83,7 +83,9 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     flush: () => loop.attempt(),
     async close() {
       closed = true;
-      await loop.attemptLast();
+      const isUnderWay = loop.isRunning();
+      await loop.attempt();
+      if (isUnderWay) await loop.attempt();
       loop.stop();
       backlog.dropAll('the process stops');
     },

@@ -82,9 +82,9 @@ export function createLoginPages(dependencies: Dependencies): LoginPages {
 }
 
 async function cancel(ctx: Koa.Context, pending: Pending, dependencies: Dependencies) {
-  const { interactions, audit, onCancelled } = dependencies;
+  const { interactions, audit } = dependencies;
   await interactions.deny(ctx, 'the customer cancelled the login');
-  onCancelled();
+  dependencies.onCancelled();
   audit.record({
     type: 'authorization.denied',
     outcome: 'refused',

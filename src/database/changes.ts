@@ -71,11 +71,12 @@ export function createChanges(options: ChangesOptions): Changes {
   }
 
   async function listenAgainAndAgain(): Promise<void> {
-    while (!signal.aborted) {
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
       const failure = await listen(options, { signal, subscribers, onLive }).catch(
         (error: unknown) => error,
       );
-      if (!signal.aborted) outage.begins(failure);
+      if (!isOver()) outage.begins(failure);
       await pause(Math.min(retryMs * 2 ** failures, longestRetryMs), signal);
       failures += 1;
     }

@@ -82,7 +82,7 @@ describe('A process', () => {
       onReady: resolve,
     });
     await Promise.race([ready, ended]);
-    const closeServer = Reflect.get(NetServer.prototype, 'close') as NetServer['close'];
+    const closeServer = Reflect.get<NetServer, 'close'>(NetServer.prototype, 'close');
     vi.spyOn(NetServer.prototype, 'close').mockImplementationOnce(function (this: NetServer, done) {
       closeServer.call(this, done);
       throw new Error('the door is stuck');

@@ -1,52 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { AuditRow } from '../../src/audit/audit-store.ts';
-import { auditEventTypes, type AuditEntry } from '../../src/audit/events.ts';
-import { createAuditTrail, type AuditTrailOptions } from '../../src/audit/trail.ts';
+import { auditEventTypes } from '../../src/audit/events.ts';
 import { createUuidSequence } from '../../src/audit/uuid.ts';
-import { createMetrics } from '../../src/observability/metrics.ts';
 import { currentRequest, runWithRequest } from '../../src/observability/request-context.ts';
-import { recordingLogger } from '../support/recording-logger.ts';
-
-const entry: AuditEntry = {
-  type: 'token.issued',
-  outcome: 'success',
-  actor: { type: 'client', id: 'tpp' },
-  clientId: 'tpp',
-};
-const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
-const clock = { now: () => new Date('2026-11-22T10:00:00Z') };
-
-/** A store whose behaviour a test can change while it runs. */
-function scriptedStore() {
-  const batches: AuditRow[][] = [];
-  const attempts: number[] = [];
-  const store = {
-    batches,
-    attempts,
-    answer: (): Promise<void> => Promise.resolve(),
-    async insertMany(rows: readonly AuditRow[]): Promise<void> {
-      attempts.push(rows.length);
-      await store.answer();
-      batches.push([...rows]);
-    },
-  };
-  return store;
-}
-
-function setUp(limits: Partial<AuditTrailOptions> = {}) {
-  const store = scriptedStore();
-  const metrics = createMetrics();
-  const { logger, lines } = recordingLogger();
-  const trail = createAuditTrail({
-    ...{ store, clock, logger, metrics, maxQueue: 100, flushIntervalMs: 1000, batchSize: 10 },
-    ...limits,
-  });
-  const valueOf = async (metric: string): Promise<number> => {
-    const line = new RegExp(`^${metric} (\\d+)$`, 'm').exec(await metrics.text());
-    return Number(line?.[1]);
-  };
-  return { store, trail, lines, valueOf };
-}
+import { away, clock, entry, setUp } from '../support/audit-trail.ts';
 
 function useFakeTimers(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -242,60 +198,7 @@ describe('a row that the database refuses for what it is', () => {
   });
 });
 
-describe('a database that goes away while a refused row is looked for', () => {
-  it('neither brings committed rows back nor counts any row twice', async () => {
-    const { store, trail, valueOf } = setUp();
-    const refused = Object.assign(new Error('bad'), { meta: { cause: { code: '22P05' } } });
-    const answers = [refused, undefined, refused, away]; // all four, then a, b, c
-    store.answer = () => {
-      const failure = answers[store.attempts.length - 1];
-      return failure === undefined ? Promise.resolve() : Promise.reject(failure);
-    };
-    for (const clientId of ['b', 'c']) trail.record({ ...entry, clientId });
-    const stored = trail.recordDurably({ ...entry, clientId: 'a' });
-    for (const clientId of ['d']) trail.record({ ...entry, clientId });
-    await trail.flush();
-    await Promise.allSettled([stored]);
-    expect(store.attempts).toEqual([4, 1, 1, 1]);
-    expect(await valueOf('countersign_audit_queue')).toBe(1);
-    await trail.close();
-    expect(store.attempts).toEqual([4, 1, 1, 1, 1]);
-    expect(store.batches.flat().map(({ clientId }) => clientId)).toEqual(['b', 'd']);
-    expect(await valueOf('countersign_audit_dropped_total')).toBe(2);
-  });
-
-  it('leaves an awaited row that was committed before alone', async () => {
-    const { store, trail, valueOf } = setUp();
-    const refused = Object.assign(new Error('bad'), { meta: { cause: { code: '22P05' } } });
-    const answers = [refused, undefined, away];
-    store.answer = () => {
-      const failure = answers[store.attempts.length - 1];
-      return failure === undefined ? Promise.resolve() : Promise.reject(failure);
-    };
-    const stored = trail.recordDurably({ ...entry, clientId: 'awaited' });
-    trail.record({ ...entry, clientId: 'patient' });
-    await stored;
-    await trail.close();
-    expect(store.batches.flat().map(({ clientId }) => clientId)).toEqual(['awaited', 'patient']);
-    expect(await valueOf('countersign_audit_dropped_total')).toBe(0);
-  });
-});
-
 describe('closing', () => {
-  it('tries once more with what came during a commit that fails', async () => {
-    const { store, trail, valueOf } = setUp();
-    const { promise: answer, reject: fail } = Promise.withResolvers<void>();
-    store.answer = () => (store.attempts.length === 1 ? answer : Promise.resolve());
-    trail.record({ ...entry, clientId: 'early' });
-    const flushed = trail.flush();
-    trail.record({ ...entry, clientId: 'late' });
-    const closed = trail.close();
-    fail(away);
-    await Promise.all([flushed, closed]);
-    expect(store.batches.flat().map(({ clientId }) => clientId)).toEqual(['early', 'late']);
-    expect(await valueOf('countersign_audit_dropped_total')).toBe(0);
-  });
-
   it('commits what came right after the last commit', async () => {
     const { store, trail } = setUp();
     await trail.recordDurably(entry);
