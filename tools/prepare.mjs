@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { linkNode } from './link-node.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
@@ -23,6 +24,8 @@ function run(path, ...args) {
   if (result.status !== 0) process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
   return result.status === 0;
 }
+
+linkNode(root);
 
 const prisma = script('prisma/build/index.js');
 if (prisma !== undefined && !run(prisma, 'generate')) process.exitCode = 1;

@@ -1,0 +1,2 @@
+/** See link-node.mjs. */
+export function linkNode(root: string): boolean;
