@@ -3,11 +3,10 @@ import type Koa from 'koa';
 import type { AuditEntry } from '../audit/events.ts';
 import { secondsFromNow } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { rejectCrossSite } from '../http/csrf.ts';
 import type { Csrf } from '../http/csrf.ts';
-import { readForm } from '../http/form.ts';
 import type { Locale } from '../http/locale.ts';
 import type { Pages } from '../http/pages.ts';
+import { readStepForm } from '../http/step-form.ts';
 import { Problem } from '../problem.ts';
 
 interface Pending {
@@ -62,18 +61,11 @@ export function createConsentPages(dependencies: Dependencies): ConsentPages {
   const { interactions, issuer, csrf } = dependencies;
   async function submit(ctx: Koa.Context): Promise<void> {
     ctx.state['route'] = 'consent';
-    rejectCrossSite(ctx, issuer);
-    const pending = await interactions.pending(ctx);
-    // A second click made the browser drop the first answer's redirect: that answer stands.
-    if (pending.resumeUrl !== undefined) {
-      ctx.status = 303;
-      ctx.redirect(pending.resumeUrl);
-      return;
-    }
-    if (pending.prompt !== 'consent') throw new Problem('interaction_used');
-    const form = await readForm(ctx, { maxBytes: 8 * 1024, maxFields: 10 });
-    csrf.verify(pending.uid, form['csrf']);
-    await decide(ctx, pending, { decision: form['decision'], dependencies });
+    const pending = (context: Koa.Context) => interactions.pending(context);
+    const step = await readStepForm(ctx, { issuer, csrf, prompt: 'consent', pending });
+    if (step === undefined) return;
+    const { decision } = step.form;
+    await decide(ctx, step.pending, { decision, dependencies });
   }
 
   return {

@@ -1,12 +1,10 @@
 import type Router from '@koa/router';
 import type Koa from 'koa';
 import type { AuditEntry } from '../audit/events.ts';
-import { rejectCrossSite } from '../http/csrf.ts';
 import type { Csrf } from '../http/csrf.ts';
-import { readForm } from '../http/form.ts';
 import type { LoginData } from '../http/page-data.ts';
 import type { Pages } from '../http/pages.ts';
-import { Problem } from '../problem.ts';
+import { readStepForm } from '../http/step-form.ts';
 import type { LoginResult } from './login.ts';
 
 /** The part of a pending authorization request that the login page shows. */
@@ -40,8 +38,6 @@ interface Dependencies {
 
 type LoginError = Pick<LoginData, 'error' | 'retryAfterSeconds' | 'fields'>;
 
-const formLimits = { maxBytes: 8 * 1024, maxFields: 10 };
-
 /** The login page of an authorization request. */
 export interface LoginPages {
   show(ctx: Koa.Context, pending: Pending): void;
@@ -53,21 +49,13 @@ export function createLoginPages(dependencies: Dependencies): LoginPages {
   const { interactions, issuer, csrf } = dependencies;
   async function submit(ctx: Koa.Context): Promise<void> {
     ctx.state['route'] = 'login';
-    rejectCrossSite(ctx, issuer);
-    const pending = await interactions.pending(ctx);
-    // A second click made the browser drop the first answer's redirect: that answer stands.
-    if (pending.resumeUrl !== undefined) {
-      ctx.status = 303;
-      ctx.redirect(pending.resumeUrl);
-      return;
-    }
-    if (pending.prompt !== 'login') throw new Problem('interaction_used');
-    const form = await readForm(ctx, formLimits);
-    csrf.verify(pending.uid, form['csrf']);
-    if (form['action'] === 'cancel') {
-      await cancel(ctx, pending, dependencies);
+    const pending = (context: Koa.Context) => interactions.pending(context);
+    const step = await readStepForm(ctx, { issuer, csrf, prompt: 'login', pending });
+    if (step === undefined) return;
+    if (step.form['action'] === 'cancel') {
+      await cancel(ctx, step.pending, dependencies);
     } else {
-      await tryLogin(ctx, pending, { form, dependencies });
+      await tryLogin(ctx, step.pending, { form: step.form, dependencies });
     }
   }
 
