@@ -57,7 +57,7 @@ export const tokenSettings = {
     fallback: '10',
     unit: 's',
     sentence:
-      'How long the same sender, proven by certificate or client authentication, gets the same answer again for a rotated refresh token; 0 never.',
+      'How long a public client that is bound to its certificate gets the same answer again for a rotated refresh token; 0 never. Other clients that prove themselves keep their token.',
   }),
   refreshRetryUnproven: setting({
     variable: 'COUNTERSIGN_REFRESH_RETRY_UNPROVEN',
