@@ -33,6 +33,9 @@ export const opaqueApi = 'https://opaque.example.com';
 /** The subject of {@link AuthorizationServer.tpp}. */
 export const tppSubject = 'CN=tpp-1,O=Example TPP\\, Ltd,C=GB';
 
+/** The message of the cause when no request was sent, because a connection was not taken or its handshake not ended. */
+export const noConnection = 'no connection';
+
 /** What a test may vary. */
 export interface ServerOptions {
   clock?: Clock;
@@ -259,7 +262,10 @@ export function createFetches(
       const agent = new Agent({
         // As through a load balancer: a server beside another one has the same origins.
         connect(options, callback) {
-          connect({ ...options, port: ownPorts[options.port] ?? options.port }, callback);
+          connect({ ...options, port: ownPorts[options.port] ?? options.port }, (error, socket) => {
+            if (error === null) callback(null, socket);
+            else callback(new Error(noConnection, { cause: error }), null);
+          });
         },
       });
       agents.push(agent);
