@@ -1,11 +1,15 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 /** Where to write the run's result as JSON besides the terminal; `.ci/run` asks for it. */
 const reportFile = process.env.TEST_REPORT;
 
+/** They need programs of the system that only `npm run test:interop` installs. */
+export const interopTests = 'test/interop/**/*.test.ts';
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, interopTests],
     globalSetup: ['test/support/global-setup.ts'],
     // Each file has a process of its own: servers, signal handlers and native modules don't meet.
     pool: 'forks',

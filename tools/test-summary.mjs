@@ -1,8 +1,8 @@
 /**
- * Prints `N passed, N failed` from vitest's JSON report and exits with 1 unless tests ran and all
- * of them passed. Plain JavaScript: `.ci/run` calls it with whatever Node the machine has.
+ * Prints `N passed, N failed` over vitest's JSON reports and exits with 1 unless each of them has tests and all of
+ * them passed. Plain JavaScript: `.ci/run` calls it with whatever Node the machine has.
  *
- *     node tools/test-summary.mjs report.json
+ *     node tools/test-summary.mjs report.json more.json
  */
 import { readFileSync } from 'node:fs';
 
@@ -25,7 +25,10 @@ export function summarise(file) {
 }
 
 if (import.meta.url === new URL(process.argv[1] ?? '', 'file:').href) {
-  const { passed, failed } = summarise(process.argv[2] ?? '');
+  const runs = process.argv.slice(2).map(summarise);
+  const passed = runs.reduce((sum, run) => sum + run.passed, 0);
+  const failed = runs.reduce((sum, run) => sum + run.failed, 0);
   process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  process.exitCode = passed > 0 && failed === 0 ? 0 : 1;
+  const isGood = runs.length > 0 && runs.every((run) => run.passed > 0 && run.failed === 0);
+  process.exitCode = isGood ? 0 : 1;
 }

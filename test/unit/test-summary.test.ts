@@ -47,6 +47,23 @@ describe('the summary of a test run', () => {
     expect(report(0, 0, [])).toEqual({ line: '0 passed, 0 failed\n', status: 1 });
   });
 
+  it('adds several runs up, and is bad when one of them has no tests', () => {
+    const files = [3, 4, 0].map((numPassedTests, index) => {
+      const file = path.join(folder, `report-${String(index)}.json`);
+      const testResults = [passed];
+      writeFileSync(file, JSON.stringify({ numPassedTests, numFailedTests: 0, testResults }));
+      return file;
+    });
+    const run = (names: string[]) => {
+      const { stdout, status } = spawnSync(process.execPath, [tool, ...names], {
+        encoding: 'utf8',
+      });
+      return { line: stdout, status };
+    };
+    expect(run(files.slice(0, 2))).toEqual({ line: '7 passed, 0 failed\n', status: 0 });
+    expect(run(files)).toEqual({ line: '7 passed, 0 failed\n', status: 1 });
+  });
+
   it('is bad when there is no report, or a broken one', () => {
     expect(summarise('{"numPassedTests": 3')).toEqual({ line: '0 passed, 0 failed\n', status: 1 });
     const { stdout, status } = spawnSync(process.execPath, [tool], { encoding: 'utf8' });
