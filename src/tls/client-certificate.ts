@@ -1,13 +1,16 @@
-import { createHash, type KeyObject, type X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
+import { keyDefects, purposeDefects, validityDefects } from './certificate-defects.ts';
 
 /** The certificate that a client proved to hold in the handshake, judged at the present moment. */
 export interface ClientCertificate {
   readonly certificate: X509Certificate;
   /** `x5t#S256` (RFC 8705 §3.1): base64url of SHA-256 over the DER, 43 characters. */
   readonly thumbprint: string;
+  /** Itself, then what a proxy told of its issuers: the path to the truststore where there is one. */
+  readonly chain: readonly X509Certificate[];
   /** The chain led to the truststore and there is no `refusal`: good for `tls_client_auth`. */
   readonly chainTrusted: boolean;
   /**
@@ -17,6 +20,20 @@ export interface ClientCertificate {
   readonly defect?: string;
   /** Every reason why `chainTrusted` is false, for the log. */
   readonly refusal?: string;
+}
+
+/** What can be said of a certificate once, whatever the time. */
+export interface CertificateFacts {
+  readonly certificate: X509Certificate;
+  readonly thumbprint: string;
+  /** See {@link ClientCertificate.chain}. */
+  readonly chain: readonly X509Certificate[];
+  readonly validFromDate: Date;
+  readonly validToDate: Date;
+  /** What speaks against who signed it. */
+  readonly chainRefusals: readonly string[];
+  /** What speaks against itself. */
+  readonly defects: readonly string[];
 }
 
 /**
@@ -29,12 +46,38 @@ export function clientCertificateOf(socket: Socket, clock: Clock): ClientCertifi
   const facts = factsBySocket.get(socket) ?? readFacts(socket);
   if (facts === undefined) return undefined;
   factsBySocket.set(socket, facts);
-  const { certificate, thumbprint } = facts;
-  const defects = [...validityDefects(facts, clock), ...facts.defects];
+  return judgeCertificate(facts, clock);
+}
+
+/** The facts of a certificate that `chainRefusals` speak against, if any. */
+export function certificateFacts(
+  certificate: X509Certificate,
+  chain: readonly X509Certificate[],
+  chainRefusals: readonly string[],
+): CertificateFacts {
+  return {
+    certificate,
+    thumbprint: certificateThumbprint(certificate),
+    chain,
+    validFromDate: certificate.validFromDate,
+    validToDate: certificate.validToDate,
+    // Only here: `openssl req -x509` marks every self-signed certificate as an authority.
+    chainRefusals: certificate.ca ? [...chainRefusals, authorityRefusal] : chainRefusals,
+    defects: [...purposeDefects(certificate), ...keyDefects(certificate.publicKey)],
+  };
+}
+
+const authorityRefusal = 'the certificate of an authority is not for clients';
+
+/** The certificate at the present moment. */
+export function judgeCertificate(facts: CertificateFacts, clock: Clock): ClientCertificate {
+  const { certificate, thumbprint, chain } = facts;
+  const defects = [...validityDefects(facts, clock.now()), ...facts.defects];
   const refusals = [...facts.chainRefusals, ...defects];
   return {
     certificate,
     thumbprint,
+    chain,
     chainTrusted: refusals.length === 0,
     ...(defects.length > 0 && { defect: defects.join('; ') }),
     ...(refusals.length > 0 && { refusal: refusals.join('; ') }),
@@ -46,82 +89,14 @@ export function certificateThumbprint(certificate: Pick<X509Certificate, 'raw'>)
   return createHash('sha256').update(certificate.raw).digest('base64url');
 }
 
-interface Facts {
-  readonly certificate: X509Certificate;
-  readonly thumbprint: string;
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-  readonly chainRefusals: readonly string[];
-  readonly defects: readonly string[];
-}
+const factsBySocket = new WeakMap<TLSSocket, CertificateFacts>();
 
-const factsBySocket = new WeakMap<TLSSocket, Facts>();
-
-function readFacts(socket: TLSSocket): Facts | undefined {
+function readFacts(socket: TLSSocket): CertificateFacts | undefined {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
-  return {
-    certificate,
-    thumbprint: certificateThumbprint(certificate),
-    notBefore: certificate.validFromDate,
-    notAfter: certificate.validToDate,
-    chainRefusals: chainRefusals(socket, certificate),
-    defects: [...purposeDefects(certificate), ...keyDefects(certificate.publicKey)],
-  };
-}
-
-function chainRefusals(socket: TLSSocket, certificate: X509Certificate): string[] {
-  const refusals: string[] = [];
-  if (!socket.authorized) {
-    // Node types this as an Error, but on a server it is OpenSSL's code, such as CERT_UNTRUSTED.
-    const reason = String(socket.authorizationError);
-    refusals.push(`the chain is not trusted (${reason})`);
-  }
-  // Only here: `openssl req -x509` marks every self-signed certificate as an authority.
-  if (certificate.ca) refusals.push('the certificate of an authority is not for clients');
-  return refusals;
-}
-
-function validityDefects({ notBefore, notAfter }: Facts, clock: Clock): string[] {
-  const now = clock.now();
-  if (now < notBefore) return [`not valid before ${notBefore.toISOString()}`];
-  if (now > notAfter) return [`expired at ${notAfter.toISOString()}`];
-  return [];
-}
-
-const clientAuthId = '1.3.6.1.5.5.7.3.2';
-
-function purposeDefects(certificate: X509Certificate): string[] {
-  // @types/node says string[], but Node gives undefined when the extension is absent.
-  const purposes = certificate.keyUsage as readonly string[] | undefined;
-  if (purposes === undefined || purposes.includes(clientAuthId)) return [];
-  return [`the extended key usage ${purposes.join(' ')} does not include clientAuth`];
-}
-
-const minRsaBits = 2048;
-/** Curves of 224 bits or more (FAPI 2.0 §5.4.1) by the names that Node gives them. */
-const acceptedCurves: ReadonlySet<string> = new Set([
-  'secp224r1',
-  'prime256v1',
-  'secp256k1',
-  'secp384r1',
-  'secp521r1',
-  'brainpoolP256r1',
-  'brainpoolP384r1',
-  'brainpoolP512r1',
-]);
-
-function keyDefects({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): string[] {
-  const { modulusLength = 0, namedCurve = 'unnamed' } = asymmetricKeyDetails;
-  switch (asymmetricKeyType) {
-    case 'rsa':
-    case 'rsa-pss':
-      return modulusLength >= minRsaBits ? [] : [`the RSA key has ${String(modulusLength)} bits`];
-    case 'ec':
-      return acceptedCurves.has(namedCurve) ? [] : [`the curve ${namedCurve} is not accepted`];
-    case 'ed25519':
-      return [];
-    default:
-      return [`keys of type ${String(asymmetricKeyType)} are not accepted`];
-  }
+  // Node types this as an Error, but on a server it is OpenSSL's code, such as CERT_UNTRUSTED.
+  const reason = String(socket.authorizationError);
+  const refusals = socket.authorized ? [] : [`the chain is not trusted (${reason})`];
+  // Node 24.21 does not tell what came with it (nodejs/node issue 65579).
+  return certificateFacts(certificate, [certificate], refusals);
 }

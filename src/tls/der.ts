@@ -33,14 +33,12 @@ export const derTag = {
  * Throws Problem('certificate_invalid') for indefinite lengths, tag numbers above 30 and values
  * that reach past the end.
  */
-function readDerSequence(bytes: Buffer): DerElement[] {
-  const elements: DerElement[] = [];
+export function* eachDer(bytes: Buffer): Generator<DerElement, void> {
   for (let offset = 0; offset < bytes.length;) {
     const element = readAt(bytes, offset);
-    elements.push(element);
+    yield element;
     offset += element.raw.length;
   }
-  return elements;
 }
 
 /** Reads exactly one value; anything after it is refused with Problem('certificate_invalid'). */
@@ -53,7 +51,7 @@ export function readDer(bytes: Buffer): DerElement {
 /** The children of a constructed value, which must carry `tag`. */
 export function derChildren(element: DerElement | undefined, tag: number): DerElement[] {
   if (element?.tag !== tag) throw malformed(`a value with the tag ${String(tag)} is missing`);
-  return readDerSequence(element.content);
+  return [...eachDer(element.content)];
 }
 
 /** Writes one value with a definite length of the shortest form. */

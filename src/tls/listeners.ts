@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -90,13 +91,37 @@ const cipherSuites = [
   'ECDHE-RSA-AES256-GCM-SHA384',
 ].join(':');
 
-const protocolSettings = {
+const contextSettings = {
   minVersion: 'TLSv1.2',
   ciphers: cipherSuites,
   honorCipherOrder: true,
   ecdhCurve: 'X25519MLKEM768:X25519:P-256:P-384',
+} as const satisfies ServerOptions;
+
+const protocolSettings = {
+  ...contextSettings,
   ALPNProtocols: ['http/1.1'],
 } as const satisfies ServerOptions;
+
+/** What a listener proves itself with, and whom it trusts. */
+export type ListenerCertificates = Pick<ListenerOptions, 'certificatePem' | 'privateKeyPem'> &
+  Partial<Pick<MutualTlsListenerOptions, 'truststore'>>;
+
+/**
+ * Lets a listener go on with other certificates: new handshakes use them, open connections stay. Sessions that began
+ * before are not resumed, because whoever is no longer trusted would be. Throws what OpenSSL says of certificates that it
+ * does not take; the old ones stay then.
+ */
+export function replaceCertificates(server: Server, certificates: ListenerCertificates): void {
+  const { certificatePem: cert, privateKeyPem: key, truststore } = certificates;
+  server.setSecureContext({
+    ...contextSettings,
+    ...{ cert, key },
+    ...(truststore === undefined ? {} : { ca: [...truststore] }),
+    sessionTimeout: defaultConnectionLimits.sessionLifetimeSeconds,
+  });
+  server.setTicketKeys(randomBytes(48));
+}
 
 function createListener(
   options: ListenerOptions,

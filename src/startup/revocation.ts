@@ -1,0 +1,81 @@
+import { X509Certificate } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import type { Configuration } from '../config/schema.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import { createOutboundFetch } from '../security/outbound-fetch.ts';
+import { createRevocation } from '../tls/revocation.ts';
+import type { RevocationService, RevocationSettings } from '../tls/revocation.ts';
+
+interface Dependencies {
+  /** The authorities whose client certificates are trusted, PEM, one each. */
+  truststore: readonly string[];
+  clock: Clock;
+  logger: Logger;
+  metrics: Pick<
+    Metrics,
+    'revocationChecks' | 'revocationFailures' | 'revocationListAgeSeconds' | 'onScrape'
+  >;
+}
+
+/** How long a failure or an answer that is about to end is kept before anybody is asked again. */
+const floorSeconds = 60;
+/** National lists have some hundred kilobytes; ten megabytes are about 280,000 certificates. */
+const maxListBytes = 10_485_760;
+const maxLabelLength = 64;
+
+/** Checks for revoked certificates as the configuration says, counted. */
+export function createConfiguredRevocation(
+  configuration: Configuration,
+  { truststore, clock, logger, metrics }: Dependencies,
+): RevocationService {
+  if (configuration.revocationMode === 'off') {
+    logger.warn('Client certificates are not checked for revocation');
+  }
+  const revocation = createRevocation(revocationSettings(configuration), {
+    clock,
+    logger,
+    authorities: truststore.map((pem) => new X509Certificate(pem)),
+    fetch: createOutboundFetch({
+      allowedHosts: configuration.outboundAllow,
+      truststorePem: configuration.outboundTruststore,
+      timeoutMs: configuration.revocationTimeoutMs,
+      maxBodyBytes: maxListBytes,
+      plainHttp: true,
+    }),
+    onOutcome(outcome) {
+      metrics.revocationChecks.increment({ outcome });
+    },
+    onFailure(method) {
+      metrics.revocationFailures.increment({ method });
+    },
+  });
+  metrics.onScrape(() => {
+    for (const [source, seconds] of revocation.listAges()) {
+      metrics.revocationListAgeSeconds.set({ source: source.slice(-maxLabelLength) }, seconds);
+    }
+  });
+  return revocation;
+}
+
+function revocationSettings(configuration: Configuration): RevocationSettings {
+  const { environment, revocationWithoutSource, revocationFromCertificate } = configuration;
+  const withoutSource =
+    revocationWithoutSource ?? (environment === 'production' ? 'refuse' : 'accept');
+  const shared = {
+    fromCertificates: revocationFromCertificate,
+    floorSeconds,
+    ceilingSeconds: configuration.revocationCeilingSeconds,
+  };
+  return {
+    mode: configuration.revocationMode,
+    methods: configuration.revocationMethods,
+    acceptWithoutSource: withoutSource === 'accept',
+    lists: {
+      ...shared,
+      files: configuration.revocationListFiles,
+      urls: configuration.revocationListUrls,
+    },
+    ocsp: { ...shared, responderUrl: configuration.ocspUrl },
+  };
+}
