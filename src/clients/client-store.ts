@@ -4,17 +4,19 @@ import type { ChangeSource } from '../database/changes.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import { Problem } from '../problem.ts';
-import { equalDigests, keyedDigest } from '../security/secrets.ts';
+import { equalDigests } from '../security/secrets.ts';
+import {
+  asClient,
+  columnsOf,
+  digestOf,
+  errorCodeOf,
+  newRow,
+  permissionRows,
+  withPermissions as include,
+} from './client-rows-store.ts';
+import type { ClientDraft, ClientRow as Row } from './client-rows-store.ts';
 import { clientIdPattern, isSecretMethod } from './client.ts';
 import type { Client, ClientMetadata } from './client.ts';
-
-/** What is written of a client; `secret` leaves the stored one alone when it is undefined. */
-export interface ClientDraft {
-  metadata: ClientMetadata;
-  permissions: Readonly<Record<string, readonly string[]>>;
-  source: 'file' | 'operator';
-  secret?: string | undefined;
-}
 
 /** Clients in the database, with a short memory of the ones in use. */
 export interface ClientStore {
@@ -24,6 +26,8 @@ export interface ClientStore {
   /** What the client may request, by resource server. */
   permissionsOf(id: string): Promise<Readonly<Record<string, readonly string[]>>>;
   verifySecret(id: string, secret: string): Promise<boolean>;
+  /** Reads it anew the next time: whoever writes to the tables by another way says so. */
+  forget(id: string): void;
   list(): Promise<Client[]>;
   /** Problem('client_exists'). */
   insert(draft: ClientDraft): Promise<Client>;
@@ -42,14 +46,13 @@ export interface ClientStore {
 interface Dependencies {
   prisma: Pick<PrismaClient, 'client' | 'clientPermission' | 'artifact' | '$transaction'>;
   digestKey: Buffer;
+  /** What digests were made with before: a secret that fits one of them gets a new digest. */
+  olderDigestKeys?: readonly Buffer[];
   /** Changes that other processes made. */
   changes: ChangeSource;
 }
 
-type Row = Prisma.ClientGetPayload<{ include: { permissions: true } }>;
 type Remembered = { client: Client; secretDigest: Uint8Array | null } | 'absent';
-
-const include = { permissions: true } as const;
 
 /** The store of clients. Secrets are kept as keyed digests: they are random, so a slow hash adds nothing. */
 export function createClientStore(dependencies: Dependencies): ClientStore {
@@ -58,7 +61,7 @@ export function createClientStore(dependencies: Dependencies): ClientStore {
 }
 
 type Cache = LRUCache<string, Remembered>;
-type Reads = 'find' | 'metadataOf' | 'permissionsOf' | 'verifySecret' | 'list';
+type Reads = 'find' | 'metadataOf' | 'permissionsOf' | 'verifySecret' | 'forget' | 'list';
 
 /** About 4 kB a client: 20,000 active ones are remembered in 80 MB at most. */
 const maxRemembered = 20_000;
@@ -86,7 +89,20 @@ async function read(prisma: Dependencies['prisma'], id: string): Promise<Remembe
   return row === null ? 'absent' : { client: asClient(row), secretDigest: row.secretDigest };
 }
 
-function createReader(cache: Cache, { prisma, digestKey }: Dependencies): Pick<ClientStore, Reads> {
+function createReader(
+  cache: Cache,
+  { prisma, digestKey, olderDigestKeys = [] }: Dependencies,
+): Pick<ClientStore, Reads> {
+  /** A secret that fits an older digest key is at hand just now. */
+  async function renewDigest(id: string, secret: string, old: Uint8Array): Promise<void> {
+    const where = { id, secretDigest: new Uint8Array(old) };
+    await prisma.client.updateMany({
+      where,
+      data: { secretDigest: digestOf(digestKey, id, secret) },
+    });
+    cache.delete(id);
+  }
+
   async function remembered(id: string) {
     // Postgres refuses U+0000 in a text; and what can't be a client must not fill the cache.
     if (!clientIdPattern.test(id)) return undefined;
@@ -116,8 +132,16 @@ function createReader(cache: Cache, { prisma, digestKey }: Dependencies): Pick<C
     async verifySecret(id, secret) {
       const entry = await remembered(id);
       const expected = entry?.secretDigest ?? new Uint8Array(32);
-      const isEqual = equalDigests(expected, digestOf(digestKey, id, secret));
-      return isEqual && entry?.secretDigest !== null && entry?.client.status === 'active';
+      const fitting = [digestKey, ...olderDigestKeys].find((key) =>
+        equalDigests(expected, digestOf(key, id, secret)),
+      );
+      if (fitting === undefined || entry?.client.status !== 'active') return false;
+      if (fitting !== digestKey) await renewDigest(id, secret, expected);
+      return true;
+    },
+
+    forget(id) {
+      cache.delete(id);
     },
 
     async list() {
@@ -195,30 +219,6 @@ function createWriter(cache: Cache, { prisma, digestKey }: Dependencies): Omit<C
   };
 }
 
-function digestOf(digestKey: Buffer, id: string, secret: string): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(keyedDigest(digestKey, `client-secret:${id}`, secret));
-}
-
-function newRow(digestKey: Buffer, { metadata, source, secret }: ClientDraft) {
-  return { id: metadata.client_id, source, ...columnsOf(digestKey, metadata, secret) };
-}
-
-function columnsOf(digestKey: Buffer, metadata: ClientMetadata, secret: string | undefined) {
-  const { client_id: id, ...rest } = metadata;
-  return {
-    name: metadata.client_name ?? id,
-    metadata: rest as Prisma.InputJsonObject,
-    ...secretColumn(digestKey, metadata, secret),
-  };
-}
-
-function secretColumn(digestKey: Buffer, metadata: ClientMetadata, secret: string | undefined) {
-  // A method without secrets leaves none behind that a later change would bring back.
-  if (!isSecretMethod(metadata.token_endpoint_auth_method)) return { secretDigest: null };
-  if (secret === undefined) return {};
-  return { secretDigest: digestOf(digestKey, metadata.client_id, secret) };
-}
-
 async function writePermission(
   prisma: Pick<PrismaClient, 'clientPermission'>,
   key: { clientId: string; resourceServerIdentifier: string },
@@ -235,42 +235,14 @@ async function writePermission(
   });
 }
 
-function permissionRows({ permissions }: ClientDraft) {
-  return Object.entries(permissions).map(([resourceServerIdentifier, scopes]) => ({
-    resourceServerIdentifier,
-    scopes: [...scopes],
-  }));
-}
-
-function asClient(row: Row): Client {
-  return {
-    id: row.id,
-    name: row.name,
-    metadata: {
-      ...(row.metadata as Omit<ClientMetadata, 'client_id'>),
-      client_id: row.id,
-    } as ClientMetadata,
-    status: row.status === 'active' ? 'active' : 'suspended',
-    source: row.source === 'file' ? 'file' : 'operator',
-    permissions: Object.fromEntries(
-      row.permissions.map((permission) => [permission.resourceServerIdentifier, permission.scopes]),
-    ),
-    hasSecret: row.secretDigest !== null,
-  };
-}
-
 function againIfTaken<T>(error: unknown, work: () => Promise<T>): Promise<T> {
-  if (codeOf(error) === 'P2002') return work();
+  if (errorCodeOf(error) === 'P2002') return work();
   throw error;
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
 /** Prisma's codes: P2002 a unique value exists, P2003 a foreign key points nowhere. */
 function asProblem(error: unknown, id: string): unknown {
-  const code = codeOf(error);
+  const code = errorCodeOf(error);
   if (code === 'P2002') return new Problem('client_exists', { detail: id, cause: error });
   if (code !== 'P2003') return error;
   const detail = `${id} has a permission on a resource server that does not exist`;

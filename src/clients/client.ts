@@ -21,8 +21,8 @@ export interface Client {
   /** RFC 7591 client metadata. */
   metadata: ClientMetadata;
   status: 'active' | 'suspended';
-  /** "file" when the static configuration file owns it. */
-  source: 'file' | 'operator';
+  /** "file" when the static configuration file owns it, "registration" when it registered itself. */
+  source: 'file' | 'operator' | 'registration';
   /** Resource server identifier → scopes that it may request there. */
   permissions: Readonly<Record<string, readonly string[]>>;
   hasSecret: boolean;
@@ -45,6 +45,7 @@ export interface ClientMetadata {
   tls_client_auth_san_ip?: string | undefined;
   tls_client_auth_san_email?: string | undefined;
   tls_client_certificate_bound_access_tokens?: boolean | undefined;
+  dpop_bound_access_tokens?: boolean | undefined;
   jwks?: { keys: Record<string, unknown>[] } | undefined;
   jwks_uri?: string | undefined;
   [member: string]: unknown;
@@ -59,18 +60,34 @@ const subjectMembers = [
 ] as const;
 
 /**
- * The metadata with what its authentication method implies: a certificate client's tokens are bound to its certificate.
- * Problem('client_invalid') names every fault at once.
+ * The metadata with what its authentication method implies: a certificate client's tokens are bound to its certificate,
+ * unless it binds them by DPoP. Problem('client_invalid') names every fault at once, those that the profile found too.
  */
-export function completeClient(metadata: ClientMetadata): ClientMetadata {
+export function completeClient(
+  metadata: ClientMetadata,
+  profileFaults: readonly string[] = [],
+): ClientMetadata {
   const faults = [
     ...redirectFaults(metadata),
     ...grantFaults(metadata),
     ...authenticationFaults(metadata),
+    ...bindingFaults(metadata),
+    ...profileFaults,
   ];
   if (faults.length > 0) throw new Problem('client_invalid', { detail: faults.join('; ') });
-  if (!isCertificateMethod(metadata.token_endpoint_auth_method)) return metadata;
+  const isBoundByKey = metadata.dpop_bound_access_tokens === true;
+  if (!isCertificateMethod(metadata.token_endpoint_auth_method) || isBoundByKey) return metadata;
   return { ...metadata, tls_client_certificate_bound_access_tokens: true };
+}
+
+/** Both at once would make each request need both, which oidc-provider does not offer. */
+function bindingFaults(metadata: ClientMetadata): string[] {
+  const isBoundTwice =
+    metadata.dpop_bound_access_tokens === true &&
+    metadata.tls_client_certificate_bound_access_tokens === true;
+  return isBoundTwice
+    ? ['access tokens are bound either to a certificate or by DPoP, not by both']
+    : [];
 }
 
 /** Whether the method is one of RFC 8705. */
@@ -83,7 +100,13 @@ export function isSecretMethod(method: AuthenticationMethod): boolean {
   return method === 'client_secret_basic' || method === 'client_secret_post';
 }
 
-function redirectFaults(metadata: ClientMetadata): string[] {
+type RedirectMetadata = Pick<
+  ClientMetadata,
+  'redirect_uris' | 'post_logout_redirect_uris' | 'grant_types' | 'application_type'
+>;
+
+/** What is wrong with the redirect URIs, a sentence each. */
+export function redirectFaults(metadata: RedirectMetadata): string[] {
   const { redirect_uris, post_logout_redirect_uris = [], grant_types } = metadata;
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
     return ['redirect_uris must have a member for the authorization code grant'];

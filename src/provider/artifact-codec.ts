@@ -11,6 +11,14 @@ export interface ArtifactRow {
   consumedAt: Date | null;
 }
 
+/** What a stored artifact says, decrypted. */
+export interface OpenedArtifact {
+  kind: string;
+  /** JSON without the id. */
+  text: string;
+  consumedAt: Date | null;
+}
+
 /** Under what an id is stored: SHA-256, as ids are random and long. */
 export function digestOfId(id: string): Bytes {
   return new Uint8Array(sha256(id));
@@ -33,12 +41,17 @@ export function createArtifactCodec(kind: string, encryption: Encryption) {
       };
     },
 
-    /** `id` is undefined where a row was found by another column. */
-    decode(id: string | undefined, row: ArtifactRow): AdapterPayload {
-      const text = encryption.open(row.payload, context(row.idDigest));
+    open: ({ payload, idDigest, consumedAt }: ArtifactRow): OpenedArtifact => ({
+      kind,
+      text: encryption.open(payload, context(idDigest)),
+      consumedAt,
+    }),
+
+    /** A payload of the caller's own; `id` is undefined where a row was found by another column. */
+    parse(id: string | undefined, { text, consumedAt }: OpenedArtifact): AdapterPayload {
       const payload = JSON.parse(text) as AdapterPayload;
       if (id !== undefined) payload.jti = id;
-      if (row.consumedAt !== null) payload.consumed = Math.floor(row.consumedAt.getTime() / 1000);
+      if (consumedAt !== null) payload.consumed = Math.floor(consumedAt.getTime() / 1000);
       return payload;
     },
   };

@@ -2,16 +2,20 @@ import Provider, { errors } from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import type { Clock } from '../clock.ts';
 import { secondsFromNow } from '../clock.ts';
-import type { PrismaClient } from '../database/generated/client.ts';
+import { createRequestMemory } from '../database/request-memory.ts';
+import type { RequestMemory } from '../database/request-memory.ts';
+import type { Sql } from '../database/sql.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from './artifact-codec.ts';
-import type { ArtifactCodec, Bytes } from './artifact-codec.ts';
+import type { ArtifactCodec, Bytes, OpenedArtifact } from './artifact-codec.ts';
+import { createArtifactRows } from './artifact-row-store.ts';
+import type { ArtifactKey, ArtifactRows, NewArtifactRow } from './artifact-row-store.ts';
 import { isOwnRetry, isSubstitute, noteReuse, storesRefreshToken } from './refresh-retries.ts';
 import type { ReplayListener, RetryPolicy } from './refresh-retries.ts';
 
 /** What the store needs besides the database. */
 export interface ArtifactStoreDependencies {
-  prisma: Pick<PrismaClient, 'artifact' | '$executeRaw'>;
+  sql: Sql;
   encryption: Encryption;
   clock: Clock;
   /** Told when a single-use artifact is presented again; everything issued from its grant is gone by then. */
@@ -35,6 +39,8 @@ export interface ArtifactStore {
    */
   rememberAnswer(refreshToken: string, answer: Bytes): Promise<boolean>;
   findAnswer(refreshToken: string): Promise<Bytes | undefined>;
+  /** The grant of a JWT access token, if it stands and the token's `jti` was not revoked; both in one statement. */
+  findGrantOf(token: { grantId: string; jti: string }): Promise<AdapterPayload | undefined>;
 }
 
 /** Kinds that are written once: a plain insert is cheaper and can't overwrite. */
@@ -43,51 +49,68 @@ const writtenOnce = new Set([
   'RefreshToken',
   'AccessToken',
   'ClientCredentials',
+  'PushedAuthorizationRequest',
 ]);
+
+/**
+ * How long rows outlive what is in them, in seconds. A request that was opened in its time may be allowed an hour later, the
+ * longest that an interaction takes: until then it must be known whether it was used.
+ */
+const keptLonger: Partial<Record<string, number>> = { PushedAuthorizationRequest: 3600 };
+
+/** What is read several times within a request and decides nothing about a single use. */
+const recalledKinds = new Set(['Session', 'Interaction', 'Grant']);
 
 /** The storage of oidc-provider's models except clients. */
 export function createArtifactStore(dependencies: ArtifactStoreDependencies): ArtifactStore {
-  const { prisma, clock } = dependencies;
-  const uses = createPendingUses();
+  const { clock } = dependencies;
+  const memory = createRequestMemory<OpenedArtifact | undefined>();
+  const rows = createArtifactRows(dependencies.sql, () => {
+    memory.forget();
+  });
+  const ground: Ground = { ...dependencies, rows, memory, uses: createPendingUses() };
 
   return {
-    adapterFor: (kind) => createAdapter(kind, dependencies, uses),
-
-    async claimInteraction(uid) {
-      const { count } = await prisma.artifact.updateMany({
-        where: { kind: 'Interaction', idDigest: digestOfId(uid), consumedAt: null },
-        data: { consumedAt: clock.now() },
-      });
-      return count === 1;
-    },
+    adapterFor: (kind) => createAdapter(kind, ground),
+    claimInteraction: (uid) => rows.useUp(keyOf('Interaction', uid), clock.now()),
 
     async releaseInteraction(uid) {
-      const where = { kind: 'Interaction', idDigest: digestOfId(uid) };
-      await prisma.artifact.updateMany({ where, data: { consumedAt: null } });
+      await rows.release(keyOf('Interaction', uid));
     },
 
     async destroyGrant(grantId) {
-      await prisma.artifact.deleteMany({ where: { grantDigest: digestOfId(grantId) } });
+      await rows.deleteGrant(digestOfId(grantId));
     },
 
-    async rememberAnswer(refreshToken, answer) {
-      const where = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken), answer: null };
-      const { count } = await prisma.artifact.updateMany({ where, data: { answer } });
-      return count === 1;
-    },
+    rememberAnswer: (refreshToken, answer) =>
+      rows.keepAnswer(keyOf('RefreshToken', refreshToken), answer),
+    findAnswer: (refreshToken) => rows.findAnswer(keyOf('RefreshToken', refreshToken)),
 
-    async findAnswer(refreshToken) {
-      const id = { kind: 'RefreshToken', idDigest: digestOfId(refreshToken) };
-      const row = await prisma.artifact.findUnique({ where: { kind_idDigest: id } });
-      return row?.answer ?? undefined;
+    async findGrantOf({ grantId, jti }) {
+      const digests = { grantDigest: digestOfId(grantId), jtiDigest: digestOfId(jti) };
+      const codec = createArtifactCodec('Grant', dependencies.encryption);
+      const row = await rows.findGrantOf(digests);
+      if (row === undefined) return undefined;
+      const opened = codec.open(row);
+      await memory.recall(`Grant ${grantId}`, () => Promise.resolve(opened)); // the engine asks for it next
+      return codec.parse(grantId, opened);
     },
   };
 }
 
+/** What adapters of all kinds share. */
+interface Ground extends Omit<ArtifactStoreDependencies, 'sql'> {
+  rows: ArtifactRows;
+  memory: RequestMemory<OpenedArtifact | undefined>;
+  uses: PendingUses;
+}
+
+function keyOf(kind: string, id: string): ArtifactKey {
+  return { kind, idDigest: digestOfId(id) };
+}
+
 /** A single-use artifact that the request's next insert is to use up. */
-interface PendingUse {
-  kind: string;
-  idDigest: Bytes;
+interface PendingUse extends ArtifactKey {
   /** The first use ended before it was answered; this one may take its place as long as no answer is kept. */
   isSubstitute?: boolean;
 }
@@ -117,56 +140,79 @@ function createPendingUses() {
 
 type PendingUses = ReturnType<typeof createPendingUses>;
 
-function createAdapter(
-  kind: string,
-  dependencies: ArtifactStoreDependencies,
-  uses: PendingUses,
-): Adapter {
-  const { prisma, clock, encryption } = dependencies;
+/** What a token of unknown kind may be. */
+const tokenKinds = new Set(['AccessToken', 'ClientCredentials', 'RefreshToken']);
+
+/** Where the engine asks for one kind of token after the other. */
+function isOfUnknownKind(kind: string): boolean {
+  const route = Provider.ctx?.oidc.route;
+  return (route === 'introspection' || route === 'revocation') && tokenKinds.has(kind);
+}
+
+function createReader(kind: string, { rows, memory, encryption }: Ground) {
   const codec = createArtifactCodec(kind, encryption);
-  const singleUse = createSingleUse(dependencies);
-  const key = (id: string) => ({ kind_idDigest: { kind, idDigest: digestOfId(id) } });
+
+  async function read(id: string): Promise<OpenedArtifact | undefined> {
+    const row = await rows.find(keyOf(kind, id));
+    return row && codec.open(row);
+  }
+
+  async function readToken(id: string): Promise<OpenedArtifact | undefined> {
+    const row = await rows.findToken(digestOfId(id));
+    return row && createArtifactCodec(row.kind, encryption).open(row);
+  }
+
+  return async (id: string): Promise<OpenedArtifact | undefined> => {
+    if (!isOfUnknownKind(kind)) {
+      return recalledKinds.has(kind) ? memory.recall(`${kind} ${id}`, () => read(id)) : read(id);
+    }
+    const found = await memory.recall(`token ${id}`, () => readToken(id));
+    return found?.kind === kind ? found : undefined;
+  };
+}
+
+function createAdapter(kind: string, ground: Ground): Adapter {
+  const { rows, uses, clock, encryption } = ground;
+  const codec = createArtifactCodec(kind, encryption);
+  const singleUse = createSingleUse(ground);
+  const read = createReader(kind, ground);
 
   return {
     async upsert(id, payload, expiresIn) {
       const row = newRow(kind, { id, payload, expiresIn }, { codec, clock });
       const use = writtenOnce.has(kind) ? uses.take() : undefined;
       if (use !== undefined) await singleUse.useUpAndInsert(use, row);
-      else if (writtenOnce.has(kind)) await prisma.artifact.create({ data: row });
-      else {
-        // `consumedAt` is not among the data: saving an artifact again never makes it usable again.
-        const { kind: _kind, idDigest: _digest, ...update } = row;
-        await prisma.artifact.upsert({ where: key(id), create: row, update });
-      }
+      else if (writtenOnce.has(kind)) await rows.insert(row);
+      else await rows.put(row);
     },
 
     async find(id) {
-      const row = await prisma.artifact.findUnique({ where: key(id) });
-      if (row === null) return undefined;
-      const payload = codec.decode(id, row);
+      const opened = await read(id);
+      if (opened === undefined) return undefined;
+      const payload = codec.parse(id, opened);
       return kind === 'RefreshToken'
-        ? noteReuse(payload, row, { clock, ctx: Provider.ctx })
+        ? noteReuse(payload, opened, { clock, ctx: Provider.ctx })
         : payload;
     },
 
     async findByUid(uid) {
-      const row = await prisma.artifact.findFirst({ where: { kind, uidDigest: digestOfId(uid) } });
-      return row === null ? undefined : codec.decode(undefined, row);
+      const row = await rows.findByUid(kind, digestOfId(uid));
+      return row && codec.parse(undefined, codec.open(row));
     },
 
     // Device codes are not offered yet.
     findByUserCode: () => Promise.resolve(undefined),
 
     async consume(id) {
-      const use = { kind, idDigest: digestOfId(id) };
+      const use = keyOf(kind, id);
       if (!uses.defer(use)) await singleUse.useUp(use);
     },
 
     async destroy(id) {
-      const where = { kind, idDigest: digestOfId(id) };
+      const key = keyOf(kind, id);
       // A crash between the token and the rest would leave access tokens that no retry of the revocation finds.
-      if (kind === 'RefreshToken') await destroyFamily(prisma, where);
-      const { count } = await prisma.artifact.deleteMany({ where });
+      if (kind === 'RefreshToken') await rows.deleteFamily(key);
+      const count = await rows.delete(key);
       if (kind === 'Interaction' && count === 0) {
         throw new errors.SessionNotFound('the interaction was already completed');
       }
@@ -174,20 +220,9 @@ function createAdapter(
 
     // oidc-provider asks for one kind after the other, and for the grant; a crash in between must not leave a part.
     async revokeByGrantId(grantId) {
-      if (isAccessTokenRevocation()) return;
-      await prisma.artifact.deleteMany({ where: { grantDigest: digestOfId(grantId) } });
+      if (!isAccessTokenRevocation()) await rows.deleteGrant(digestOfId(grantId));
     },
   };
-}
-
-/** Deletes everything of the grant that a token belongs to, in one statement. */
-async function destroyFamily(
-  prisma: Pick<PrismaClient, '$executeRaw'>,
-  { kind, idDigest }: { kind: string; idDigest: Bytes },
-): Promise<void> {
-  await prisma.$executeRaw`
-    DELETE FROM artifacts WHERE grant_digest = (
-      SELECT grant_digest FROM artifacts WHERE kind = ${kind} AND id_digest = ${idDigest})`;
 }
 
 /** RFC 7009 §2.1 leaves it to us: who revokes an access token does not lose the refresh token. */
@@ -196,59 +231,42 @@ function isAccessTokenRevocation(): boolean {
   return oidc?.route === 'revocation' && oidc.entities.AccessToken !== undefined;
 }
 
-type NewRow = ReturnType<typeof newRow>;
-
 function newRow(
   kind: string,
   artifact: { id: string; payload: AdapterPayload; expiresIn: number | undefined },
   { codec, clock }: { codec: ArtifactCodec; clock: Clock },
-) {
+): NewArtifactRow {
   const { id, payload, expiresIn } = artifact;
   return {
-    kind,
-    idDigest: digestOfId(id),
+    ...keyOf(kind, id),
     ...codec.columns(id, payload),
-    expiresAt: expiresIn === undefined ? null : secondsFromNow(clock, expiresIn),
+    expiresAt:
+      expiresIn === undefined ? null : secondsFromNow(clock, expiresIn + (keptLonger[kind] ?? 0)),
   };
 }
 
 /** Uses an artifact up by one conditional statement; whoever comes second has it against them. */
-function createSingleUse({ prisma, clock, onReplay, retries }: ArtifactStoreDependencies) {
+function createSingleUse({ rows, clock, onReplay, retries }: Ground) {
   /** Used twice at once, which RFC 9700 §4.13 treats as a replay: nothing issued from it may live. */
-  async function lostRace({ kind, idDigest }: PendingUse): Promise<never> {
+  async function lostRace(use: PendingUse): Promise<never> {
+    const { kind } = use;
     if (!isOwnRetry(Provider.ctx, kind, retries)) {
-      const where = { kind_idDigest: { kind, idDigest } };
-      const row = await prisma.artifact.findUnique({ where, select: { grantDigest: true } });
-      const grantDigest = row?.grantDigest;
-      if (grantDigest) await prisma.artifact.deleteMany({ where: { grantDigest } });
+      await rows.deleteFamily(use);
       onReplay(kind, Provider.ctx?.oidc.client?.clientId);
+    }
+    if (kind === 'PushedAuthorizationRequest') {
+      throw new errors.InvalidRequestUri('request_uri was already used');
     }
     throw new errors.InvalidGrant(`${kind} was already used`);
   }
 
   return {
     async useUp(use: PendingUse): Promise<void> {
-      const { count } = await prisma.artifact.updateMany({
-        where: { ...use, consumedAt: null },
-        data: { consumedAt: clock.now() },
-      });
-      if (count === 0) await lostRace(use);
+      if (!(await rows.useUp(use, clock.now()))) await lostRace(use);
     },
 
-    /** Prisma has no statement that updates one row and inserts another only if it did. */
-    async useUpAndInsert(use: PendingUse, row: NewRow): Promise<void> {
-      const inserted = await prisma.$executeRaw`
-        WITH used AS (
-          UPDATE artifacts SET consumed_at = COALESCE(consumed_at, ${clock.now()}::timestamptz)
-          WHERE kind = ${use.kind} AND id_digest = ${use.idDigest}
-            AND (consumed_at IS NULL OR (${use.isSubstitute === true}::boolean AND answer IS NULL))
-          RETURNING 1)
-        INSERT INTO artifacts
-          (kind, id_digest, payload, grant_digest, uid_digest, client_id, customer_id, expires_at)
-        SELECT ${row.kind}, ${row.idDigest}::bytea, ${row.payload}::bytea, ${row.grantDigest}::bytea,
-          ${row.uidDigest}::bytea, ${row.clientId}, ${row.customerId}, ${row.expiresAt}::timestamptz
-        FROM used`;
-      if (inserted === 0) await lostRace(use);
+    async useUpAndInsert(use: PendingUse, row: NewArtifactRow): Promise<void> {
+      if (!(await rows.useUpAndInsert(use, row, clock.now()))) await lostRace(use);
     },
   };
 }

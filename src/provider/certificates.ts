@@ -1,19 +1,15 @@
-import { TLSSocket } from 'node:tls';
-import type Koa from 'koa';
-import type { Clock } from '../clock.ts';
 import type { RequestContext } from '../observability/request-context.ts';
 import { certificateSubjectMatches, explainSubjectMismatch } from '../tls/certificate-subject.ts';
-import { clientCertificateOf } from '../tls/client-certificate.ts';
-import type { ClientCertificate } from '../tls/client-certificate.ts';
+import type { CertificateSource } from '../tls/certificate-source.ts';
 import type { Share } from './ports.ts';
 
 interface Dependencies {
-  clock: Clock;
+  certificates: Pick<CertificateSource, 'of'>;
   currentRequest: () => RequestContext | undefined;
 }
 
-/** Client certificates (RFC 8705) from our own TLS termination. */
-export function certificateShare({ clock, currentRequest }: Dependencies): Share {
+/** Client certificates (RFC 8705), from our own TLS termination or from a proxy that is known. */
+export function certificateShare({ certificates, currentRequest }: Dependencies): Share {
   /** The caller learns that authentication failed; log and audit learn why. */
   function explain(reason: string): false {
     const request = currentRequest();
@@ -30,19 +26,19 @@ export function certificateShare({ clock, currentRequest }: Dependencies): Share
         certificateBoundAccessTokens: true,
         // Called for self-signed certificates too, of which nothing else checks the period and strength.
         getCertificate(ctx) {
-          const presented = certificateIn(ctx, clock);
+          const presented = certificates.of(ctx.req);
           if (presented?.defect === undefined) return presented?.certificate;
           explain(presented.defect);
           return undefined;
         },
         certificateAuthorized(ctx) {
-          const presented = certificateIn(ctx, clock);
+          const presented = certificates.of(ctx.req);
           if (presented === undefined) return explain('no client certificate');
           if (presented.refusal !== undefined) return explain(presented.refusal);
           return presented.chainTrusted;
         },
         certificateSubjectMatches(ctx, property, expected) {
-          const presented = certificateIn(ctx, clock);
+          const presented = certificates.of(ctx.req);
           if (presented === undefined) return explain('no client certificate');
           if (certificateSubjectMatches(presented.certificate, property, expected)) return true;
           return explain(explainSubjectMismatch(presented.certificate, property, expected));
@@ -50,9 +46,4 @@ export function certificateShare({ clock, currentRequest }: Dependencies): Share
       },
     },
   };
-}
-
-function certificateIn(ctx: Koa.Context, clock: Clock): ClientCertificate | undefined {
-  const { socket } = ctx.req;
-  return socket instanceof TLSSocket ? clientCertificateOf(socket, clock) : undefined;
 }

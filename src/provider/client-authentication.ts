@@ -1,12 +1,13 @@
 import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
+import type { Client } from 'oidc-provider';
 import { epochSeconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import { rejectReplayedProof } from './dpop.ts';
+import { clockLeadSeconds, headerFault, issuedFault } from './jwt-rules.ts';
 import type { Clients, Share } from './ports.ts';
+import { isFapi } from './security-profile.ts';
 import type { SingleUseStore } from './single-use-store.ts';
-
-/** JWS algorithms that `baseline` clients may use; HS* would need secrets in clear. */
-export const assertionAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
 /** How clients prove who they are. */
 export const confidentialAuthMethods = [
@@ -19,35 +20,43 @@ export const confidentialAuthMethods = [
 
 export const clientAuthMethods = ['none', ...confidentialAuthMethods] as const;
 
-/** How far a client's clock may be ahead: FAPI 2.0 §5.3.2.1 has us accept 10 s and refuse 60 s. */
-const clockLeadSeconds = 15;
-
 /** RFC 7523 §3: an assertion that lives longer may be refused; every one used is remembered to its end. */
 const longestAssertionSeconds = 3600;
 
-/** How clients authenticate (RFC 6749, RFC 7523, RFC 8705); `signing` are the algorithms that we have a key for. */
-export function clientAuthenticationShare(clock: Clock, signing: readonly string[]): Share {
+/** How clients authenticate (RFC 6749, RFC 7523, RFC 8705). */
+export function clientAuthenticationShare(clock: Clock): Share {
   return {
     clientAuthMethods: [...clientAuthMethods],
-    enabledJWA: {
-      clientAuthSigningAlgValues: [...assertionAlgorithms],
-      idTokenSigningAlgValues: assertionAlgorithms.filter((algorithm) =>
-        signing.includes(algorithm),
-      ),
-    },
-    assertJwtClientAuthClaimsAndHeader(_ctx, { iat, exp, jti }) {
-      // RFC 7519 §4.1.7; oidc-provider looks only whether it is there.
-      if (typeof jti !== 'string') throw new errors.InvalidClientAuth('jti (JWT ID) is no string');
-      const now = epochSeconds(clock);
-      // oidc-provider looks at `iat` only where there is no `exp`.
-      if (iat !== undefined && !(Number(iat) <= now + clockLeadSeconds)) {
-        throw new errors.InvalidClientAuth('iat (JWT issued at) is in the future');
-      }
-      if (!(Number(exp) <= now + longestAssertionSeconds + clockLeadSeconds)) {
-        throw new errors.InvalidClientAuth('exp (JWT expiration) is too far ahead');
-      }
+    assertJwtClientAuthClaimsAndHeader(ctx, claims, header) {
+      const { client, issuer } = ctx.oidc;
+      const fault =
+        headerFault(header, ['client-authentication+jwt'], client) ??
+        claimsFault(claims, epochSeconds(clock)) ??
+        audienceFault(claims, client, issuer);
+      if (fault !== undefined) throw new errors.InvalidClientAuth(fault);
     },
   };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+function claimsFault(claims: Members, now: number): string | undefined {
+  // RFC 7519 §4.1.7; oidc-provider looks only whether it is there.
+  if (typeof claims['jti'] !== 'string') return 'jti (JWT ID) is no string';
+  // oidc-provider looks at `iat` only where there is no `exp`.
+  const issued = issuedFault(claims, now);
+  if (issued !== undefined) return issued;
+  const isShortLived = Number(claims['exp']) <= now + longestAssertionSeconds + clockLeadSeconds;
+  return isShortLived ? undefined : 'exp (JWT expiration) is too far ahead';
+}
+
+/** FAPI 2.0 §5.3.2.1-8: our issuer as a string; anything else could have been meant for somebody else, too. */
+function audienceFault(
+  { aud }: Members,
+  client: Client | undefined,
+  issuer: string,
+): string | undefined {
+  return !isFapi(client) || aud === issuer ? undefined : 'aud must be the issuer as a string';
 }
 
 /** oidc-provider keeps secrets in clear and checks replays by find-then-save; both are replaced here. */
@@ -62,8 +71,13 @@ export function overrideClientAuthentication(
   };
 
   Object.assign(provider.ReplayDetection, {
-    unique: (issuer: string, jti: string, exp: number) =>
-      singleUse.firstUse({ issuer, jti, expiresAt: new Date(exp * 1000) }),
+    async unique(issuer: string, jti: string, exp: number) {
+      // What is dated ahead is good for longer.
+      const expiresAt = new Date((exp + clockLeadSeconds) * 1000);
+      const isFirst = await singleUse.firstUse({ issuer, jti, expiresAt });
+      if (!isFirst) rejectReplayedProof(jti);
+      return isFirst;
+    },
   });
 
   acceptAliasAudiences(provider, mtlsOrigin);

@@ -1,28 +1,36 @@
 import { createHash } from 'node:crypto';
 import type Koa from 'koa';
-import type { KoaContextWithOIDC } from 'oidc-provider';
-import {
-  assertionAlgorithms,
-  clientAuthMethods,
-  confidentialAuthMethods,
-} from './client-authentication.ts';
+import { clientAlgorithms } from './algorithms.ts';
+import { clientAuthMethods, confidentialAuthMethods } from './client-authentication.ts';
 import type { Share } from './ports.ts';
-import { routes } from './routes.ts';
+import { registrationPath, routes } from './routes.ts';
 
 /** Endpoints that clients with certificates use on the mTLS host (RFC 8705 §5). */
 const aliased = {
+  pushed_authorization_request_endpoint: routes.pushed_authorization_request,
   token_endpoint: routes.token,
   revocation_endpoint: routes.revocation,
   introspection_endpoint: routes.introspection,
   userinfo_endpoint: routes.userinfo,
 };
 
+interface Dependencies {
+  mtlsOrigin: string;
+  /** Whether clients can register at all. */
+  offersRegistration: boolean;
+}
+
 /** Discovery members that oidc-provider does not make by itself. */
-export function discoveryShare(mtlsOrigin: string): Share {
+export function discoveryShare({ mtlsOrigin, offersRegistration }: Dependencies): Share {
   const aliases = Object.entries(aliased).map(([name, path]) => [name, mtlsOrigin + path] as const);
+  // Only there: who registers is known by a certificate.
+  const registration = offersRegistration
+    ? { registration_endpoint: mtlsOrigin + registrationPath }
+    : {};
   return {
     discovery: {
-      mtls_endpoint_aliases: Object.fromEntries(aliases),
+      ...registration,
+      mtls_endpoint_aliases: { ...Object.fromEntries(aliases), ...registration },
       // RFC 8414 §2: without them clients would believe that only client_secret_basic is good here.
       ...authenticationAt('revocation'),
       ...authenticationAt('introspection'),
@@ -34,23 +42,63 @@ function authenticationAt(endpoint: 'revocation' | 'introspection') {
   const methods = endpoint === 'revocation' ? clientAuthMethods : confidentialAuthMethods;
   return {
     [`${endpoint}_endpoint_auth_methods_supported`]: [...methods],
-    [`${endpoint}_endpoint_auth_signing_alg_values_supported`]: [...assertionAlgorithms],
+    [`${endpoint}_endpoint_auth_signing_alg_values_supported`]: [...clientAlgorithms],
   };
 }
 
 /** How long resource servers may keep the key set and clients the metadata, in seconds. */
-const cacheSeconds = { jwks: 300, discovery: 300 } as const;
+const cacheSeconds = 300;
 
-/** Cache-Control and ETag for JWKS and discovery, and 304 for who has them. */
-export const cacheMetadata: Koa.Middleware = async function cacheMetadata(ctx, next) {
-  await next();
-  const route = (ctx as Partial<KoaContextWithOIDC>).oidc?.route;
-  if ((route !== 'jwks' && route !== 'discovery') || ctx.status !== 200) return;
-  const body = JSON.stringify(ctx.body);
-  ctx.set('Cache-Control', `public, max-age=${String(cacheSeconds[route])}`);
-  ctx.set('ETag', `"${createHash('sha256').update(body).digest('base64url')}"`);
-  if (ctx.fresh) {
-    ctx.status = 304;
-    ctx.body = null;
-  }
+/** Documents that are the same for everybody, and what logs and metrics call them. */
+const documents: Partial<Record<string, 'jwks' | 'discovery'>> = {
+  [routes.jwks]: 'jwks',
+  '/.well-known/openid-configuration': 'discovery',
+  '/.well-known/oauth-authorization-server': 'discovery',
 };
+
+interface Document {
+  body: Buffer;
+  etag: string;
+}
+
+/**
+ * Answers JWKS and discovery with what `engine` said the first time, with ETag, and 304 for who has it. Made anew with
+ * every engine, so that other keys are announced at once.
+ */
+export function withRememberedMetadata(engine: Koa.Middleware): Koa.Middleware {
+  const remembered = new Map<string, Document>();
+  return async function answerMetadata(ctx, next) {
+    const route = documents[ctx.path];
+    if (route === undefined || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) {
+      await engine(ctx, next);
+      return;
+    }
+    let document = remembered.get(ctx.path);
+    if (document === undefined) {
+      await engine(ctx, next);
+      if (ctx.status !== 200) return;
+      document = documentOf(ctx.body);
+      remembered.set(ctx.path, document);
+    }
+    ctx.state['route'] = route;
+    answerWith(ctx, document);
+  };
+}
+
+function documentOf(json: unknown): Document {
+  const body = Buffer.from(JSON.stringify(json));
+  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+}
+
+function answerWith(ctx: Koa.Context, { body, etag }: Document): void {
+  ctx.remove('Vary'); // the engine repeats Origin; to everybody it is the same
+  ctx.set('Access-Control-Allow-Origin', '*');
+  ctx.set('Cache-Control', `public, max-age=${String(cacheSeconds)}`);
+  ctx.set('ETag', etag);
+  ctx.status = 200;
+  ctx.type = 'application/json; charset=utf-8';
+  ctx.body = body;
+  if (!ctx.fresh) return;
+  ctx.status = 304;
+  ctx.body = null;
+}

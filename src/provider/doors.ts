@@ -1,10 +1,11 @@
 import type Koa from 'koa';
 import { currentRequest } from '../observability/request-context.ts';
 import { Problem } from '../problem.ts';
-import { isAlmostEndpoint, routes } from './routes.ts';
+import { isAlmostEndpoint, programPaths, routes } from './routes.ts';
 
 /** What programs call, with certificates too (RFC 8705 §5): everything else is for browsers. */
 const forPrograms = new Set<string>([
+  routes.pushed_authorization_request,
   routes.token,
   routes.introspection,
   routes.revocation,
@@ -16,6 +17,11 @@ const forPrograms = new Set<string>([
 
 /** Whether a path is an endpoint that no browser shows: RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3 want JSON. */
 export function isForPrograms(path: string): boolean {
+  return forPrograms.has(path) || programPaths.some((one) => `${path}/`.startsWith(`${one}/`));
+}
+
+/** Whether nothing of ours but the engine answers a path: neither pages nor assets need looking for. */
+export function isEngineEndpoint(path: string): boolean {
   return forPrograms.has(path);
 }
 
@@ -36,6 +42,7 @@ export const rejectAlmostEndpoints: Koa.Middleware = (ctx, next) => {
 
 const methods: Record<string, readonly string[]> = {
   [routes.authorization]: ['GET', 'POST'],
+  [routes.pushed_authorization_request]: ['POST'],
   [routes.token]: ['POST'],
   [routes.introspection]: ['POST'],
   [routes.revocation]: ['POST'],

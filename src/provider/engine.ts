@@ -2,6 +2,7 @@ import type Koa from 'koa';
 import mount from 'koa-mount';
 import type { JWK } from 'jose';
 import type Provider from 'oidc-provider';
+import { withRememberedMetadata } from './discovery.ts';
 import { createProvider } from './index.ts';
 import type { ProviderDependencies } from './index.ts';
 
@@ -16,7 +17,7 @@ export interface Engine {
 /** An engine with `privateKeys`, of which the first one of an algorithm signs. */
 export function createEngine(privateKeys: readonly JWK[], deps: ProviderDependencies): Engine {
   let provider = createProvider(privateKeys, deps);
-  let mounted = mount(provider);
+  let mounted = withRememberedMetadata(mount(provider));
 
   return {
     async middleware(ctx, next) {
@@ -25,7 +26,7 @@ export function createEngine(privateKeys: readonly JWK[], deps: ProviderDependen
     current: () => provider,
     replaceKeys(keys) {
       provider = createProvider(keys, deps);
-      mounted = mount(provider);
+      mounted = withRememberedMetadata(mount(provider));
     },
   };
 }

@@ -3,9 +3,11 @@ import type { AccessToken, ClientCredentials, KoaContextWithOIDC, errors } from 
 import type { AuditEntry, AuditEventType } from '../audit/events.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from '../observability/request-context.ts';
+import { proofReplayed } from './dpop.ts';
 import { codeOf } from './error-codes.ts';
 import type { Recorder } from './ports.ts';
 import { isOvertaken } from './refresh-retries.ts';
+import { isActiveAnswer } from './signed-introspection.ts';
 
 interface Dependencies {
   audit: Recorder;
@@ -18,6 +20,7 @@ type Refusal = OidcError | Error;
 
 /** Events of oidc-provider that tell of a refusal, and what the audit trail calls them. */
 const refusals = {
+  'pushed_authorization_request.error': 'authorization.push_refused',
   'authorization.error': 'authorization.refused',
   'grant.error': 'token.refused',
   'introspection.error': 'token.introspection_refused',
@@ -27,9 +30,11 @@ const refusals = {
   'end_session_confirm.error': 'logout.refused',
 } as const satisfies Record<string, AuditEventType>;
 
-/** What oidc-provider says of a code that comes again later; of races and refresh tokens we tell ourselves. */
+/** What is said of something that comes again later; of races and refresh tokens we tell ourselves. */
 const replays: Partial<Record<string, string>> = {
   'authorization code already consumed': 'AuthorizationCode',
+  'client assertion tokens must only be used once': 'client assertion',
+  [proofReplayed]: 'DPoP proof',
 };
 
 /**
@@ -55,7 +60,8 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
         outcome: 'refused',
         detail: { error: codeOf(error), reason },
       });
-      const kind = 'error_detail' in error ? replays[error.error_detail ?? ''] : undefined;
+      const { error_detail: told, error_description: said } = error as Partial<OidcError>;
+      const kind = replays[told ?? said ?? ''];
       if (kind === undefined) return;
       record({ ...partiesOf(ctx), type: 'replay.detected', outcome: 'refused', detail: { kind } });
     });
@@ -68,6 +74,10 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
 type Record_ = (entry: AuditEntry) => void;
 
 function recordAuthorizations(provider: Provider, record: Record_): void {
+  provider.on('pushed_authorization_request.success', (ctx) => {
+    const detail = { scope: ctx.oidc.params?.['scope'], boundTo: ctx.oidc.params?.['dpop_jkt'] };
+    record({ ...partiesOf(ctx), type: 'authorization.pushed', outcome: 'success', detail });
+  });
   provider.on('interaction.started', (ctx, prompt) => {
     record({
       ...partiesOf(ctx),
@@ -106,7 +116,7 @@ function tokenFacts(token: AccessToken | ClientCredentials, format: 'jwt' | 'opa
     jti: format === 'jwt' ? token.jti : undefined,
     audience: token.aud,
     scope: token.scope,
-    boundTo: token['x5t#S256'],
+    boundTo: token['x5t#S256'] ?? token.jkt,
   };
 }
 
@@ -149,7 +159,7 @@ function recordIntrospection(
   audit: Recorder,
   detail: Record<string, unknown>,
 ): void {
-  const active = (ctx.body as { active?: unknown } | undefined)?.active === true;
+  const active = isActiveAnswer(ctx.body);
   const type = 'token.introspected';
   audit.record({ ...partiesOf(ctx), type, outcome: 'success', detail: { ...detail, active } });
 }
@@ -207,6 +217,7 @@ const maxCauses = 5;
 function wordsOf(error: unknown, depth = 0): (string | undefined)[] {
   if (!(error instanceof Error) || depth > maxCauses) return [];
   const { error_description: description, error_detail: detail } = error as Partial<OidcError>;
-  const own = description === undefined ? [error.message] : [description, detail];
+  const { scope } = error as { scope?: string };
+  const own = description === undefined ? [error.message] : [description, detail, scope];
   return [...own, ...wordsOf(error.cause, depth + 1)];
 }

@@ -5,7 +5,9 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from '../observability/request-context.ts';
+import type { CertificateSource } from '../tls/certificate-source.ts';
 import { accountShare } from './accounts.ts';
+import { algorithmShare } from './algorithms.ts';
 import type { ArtifactStore } from './artifact-store.ts';
 import { certificateShare } from './certificates.ts';
 import {
@@ -15,7 +17,11 @@ import {
 import { hostAutomaticForms } from './automatic-forms.ts';
 import { clientAdapter } from './client-adapter.ts';
 import { rememberClients } from './client-instances.ts';
-import { cacheMetadata, discoveryShare } from './discovery.ts';
+import { boundKeySets } from './client-key-sets.ts';
+import { discoveryShare } from './discovery.ts';
+import { authorizationDetailsShare, withConsents } from './consent-grants.ts';
+import { dpopShare } from './dpop.ts';
+import type { DpopPolicy } from './dpop.ts';
 import { nameUnauthorizedClients } from './error-codes.ts';
 import { recordAnswer, recordEvents } from './events.ts';
 import { passOnServerErrors } from './server-errors.ts';
@@ -29,6 +35,7 @@ import type { Fetch } from './outbound.ts';
 import { pageShare } from './pages.ts';
 import type {
   Clients,
+  Consents,
   Customers,
   Lifetimes,
   ProviderPages,
@@ -38,8 +45,12 @@ import type {
 import { protocolShare } from './protocol.ts';
 import { answerRetries } from './refresh-retries.ts';
 import type { ReplayListener, RetryPolicy } from './refresh-retries.ts';
+import { requestShare } from './request-rules.ts';
+import type { RequestPolicy } from './request-rules.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
+import { securityProfileShare } from './security-profile.ts';
+import { demandSignedIntrospection, signedIntrospectionShare } from './signed-introspection.ts';
 import { algorithmsThatSign, signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 import { nameOpenidScopes, tokenShare } from './tokens.ts';
@@ -49,9 +60,13 @@ import { markStructuredTokens } from './unstructured.ts';
 export interface ProviderDependencies extends RetryPolicy {
   issuer: string;
   mtlsOrigin: string;
+  /** Whether clients may register; discovery says so. */
+  offersRegistration: boolean;
   cookieKeys: readonly string[];
   pairwiseSalt: Buffer;
   defaultResource: string | undefined;
+  dpop: DpopPolicy;
+  requests: RequestPolicy;
   lifetimes: Lifetimes;
   artifacts: ArtifactStore;
   /** Told when a single-use artifact is presented again. */
@@ -60,6 +75,9 @@ export interface ProviderDependencies extends RetryPolicy {
   clients: Clients;
   resourceServers: ResourceServers;
   customers: Customers;
+  consents: Consents;
+  /** Whether what consents are about is given under one only. */
+  consentsRequired: boolean;
   pages: ProviderPages;
   outboundFetch: Fetch;
   audit: Recorder;
@@ -67,6 +85,8 @@ export interface ProviderDependencies extends RetryPolicy {
   logger: Logger;
   clock: Clock;
   currentRequest: () => RequestContext | undefined;
+  /** Which client certificate a request carries. */
+  certificates: Pick<CertificateSource, 'of'>;
 }
 
 /** The longest that an access token may live: 15 minutes (row P3). */
@@ -83,25 +103,31 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       signingKeyShare(privateKeys),
       { adapter: adapterFactory(privateKeys, deps) },
       protocolShare(deps.cookieKeys),
-      accountShare(deps.customers),
+      accountShare(deps.customers, deps.consents),
+      authorizationDetailsShare(deps.consents),
       certificateShare(deps),
-      clientAuthenticationShare(deps.clock, algorithmsThatSign(privateKeys)),
-      discoveryShare(deps.mtlsOrigin),
-      interactionShare(),
+      algorithmShare(algorithmsThatSign(privateKeys)),
+      clientAuthenticationShare(deps.clock),
+      discoveryShare(deps),
+      dpopShare(deps.dpop, deps.clock),
+      interactionShare(deps),
       introspectionShare(deps),
       lifetimeShare(deps.lifetimes, deps.clock, deps),
       outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
+      requestShare(deps.requests, deps.clock),
+      securityProfileShare(),
+      signedIntrospectionShare(),
       resourceShare({ ...deps, algorithms: algorithmsThatSign(privateKeys) }),
-      tokenShare({ userinfoAudience: userinfoOf(deps), pairwiseSalt: deps.pairwiseSalt }),
+      tokenShare({ ...deps, userinfoAudience: userinfoOf(deps) }),
     ]),
   );
   overrideClientAuthentication(provider, deps);
   rememberClients(provider, deps.clients);
+  boundKeySets(provider, deps);
   nameOpenidScopes(provider);
   recordEvents(provider, deps);
   provider.use(passOnServerErrors(provider, deps.logger));
-  provider.use(cacheMetadata);
   provider.use(nameUnauthorizedClients);
   provider.use(hostAutomaticForms(deps.pages));
   provider.use(async function recordAnswers(ctx, next) {
@@ -109,6 +135,7 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
     const reached = ctx as Partial<KoaContextWithOIDC>;
     if (reached.oidc !== undefined) recordAnswer(ctx as KoaContextWithOIDC, deps.audit);
   });
+  provider.use(demandSignedIntrospection(provider));
   provider.use(answerRetries(deps));
   provider.use(markStructuredTokens([routes.introspection, routes.revocation]));
   return provider;
@@ -122,7 +149,6 @@ function adapterFactory(
   privateKeys: readonly JWK[],
   deps: ProviderDependencies,
 ): (kind: string) => Adapter {
-  const grants = deps.artifacts.adapterFor('Grant');
   const jwtDependencies = {
     issuer: deps.issuer,
     userinfoAudience: userinfoOf(deps),
@@ -130,8 +156,8 @@ function adapterFactory(
     singleUse: deps.singleUse,
     clock: deps.clock,
     longestTtlSeconds: longestAccessTokenSeconds,
-    async grantOf(grantId: string) {
-      const grant = await grants.find(grantId);
+    async standingGrant(grantId: string, jti: string) {
+      const grant = await deps.artifacts.findGrantOf({ grantId, jti });
       if (grant?.accountId === undefined) return undefined;
       const openid = grant['openid'] as { claims?: string[] } | undefined;
       return { customerId: grant.accountId, claims: openid?.claims ?? [] };
@@ -139,7 +165,8 @@ function adapterFactory(
   };
   return (kind) => {
     if (kind === 'Client') return clientAdapter(deps.clients);
-    return withJwtAccessTokens(kind, deps.artifacts.adapterFor(kind), jwtDependencies);
+    const stored = withConsents(kind, deps.artifacts.adapterFor(kind), deps.consents);
+    return withJwtAccessTokens(kind, stored, jwtDependencies);
   };
 }
 

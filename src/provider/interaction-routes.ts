@@ -10,7 +10,11 @@ interface Page {
 /** Shows the page that an interaction is waiting for. */
 export function dispatchInteraction(
   router: Router,
-  pages: { interactions: Pick<Interactions, 'pending'>; login: Page; consent: Page },
+  pages: {
+    interactions: Pick<Interactions, 'pending' | 'askForLogin'>;
+    login: Page;
+    consent: Page;
+  },
 ): void {
   router.get(`${interactionPath}/:uid`, async (ctx) => {
     ctx.state['route'] = 'interaction';
@@ -22,6 +26,7 @@ export function dispatchInteraction(
     }
     await pages[pending.prompt].show(ctx, pending);
   });
+  router.get(`${interactionPath}/:uid/switch`, (ctx) => pages.interactions.askForLogin(ctx));
   // What the address bar shows after a refused form; whoever opens it means the page.
   router.get([`${interactionPath}/:uid/login`, `${interactionPath}/:uid/consent`], (ctx) => {
     ctx.status = 303;

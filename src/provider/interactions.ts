@@ -1,18 +1,20 @@
 import type Koa from 'koa';
 import type Provider from 'oidc-provider';
-import type { Interaction, InteractionResults } from 'oidc-provider';
+import type { Client, Interaction, InteractionResults, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, interactionPolicy } from 'oidc-provider';
+import { epochSeconds } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import { claimsByScope } from './accounts.ts';
 import type { ArtifactStore } from './artifact-store.ts';
-import type { Clients, ResourceServers, Share } from './ports.ts';
+import { offeredAcrs, passwordAcr } from './authentication-context.ts';
+import { addConsentChecks, consentOfInteraction, saveConsentGrant } from './consent-grants.ts';
+import { namesConsent } from './consent-requests.ts';
+import type { AuthorizationDetail, Clients, Consents, ResourceServers, Share } from './ports.ts';
 import { routes } from './routes.ts';
 
 /** Where the pages of an interaction live; the cookie is bound to this path. */
 export const interactionPath = '/interaction';
-
-/** One authentication level is offered yet: a password. */
-const passwordAcr = 'urn:countersign:acr:password';
 
 /** What a page may know of the authorization request that brought the customer. */
 export interface PendingInteraction {
@@ -24,9 +26,13 @@ export interface PendingInteraction {
   clientUri: string | undefined;
   redirectUri: string;
   customerId: string | undefined;
+  /** The consent object to decide; undefined where scopes alone are asked for. */
+  consentId: string | undefined;
+  /** How the customer logged in. */
+  authentication: { acr?: string | undefined; amr: readonly string[]; at: Date | undefined };
   loginHint: string | undefined;
   uiLocales: string | undefined;
-  /** The authorization request again, with a login demanded. */
+  /** Where another customer can log in to go on with this request. */
   switchUrl: string;
   /** Where an answer goes on that was given already, but whose redirect the browser has not followed. */
   resumeUrl: string | undefined;
@@ -51,8 +57,15 @@ export interface Interactions {
   login(ctx: Koa.Context, login: { customerId: string; amr: string[] }): Promise<void>;
   /** Grants all that was asked for and goes on. */
   allow(ctx: Koa.Context): Promise<void>;
+  /**
+   * Goes on with the consent object that the request is about. `authorise` moves it, and gives the authorization detail that
+   * tokens will carry; what it throws leaves everything as it was.
+   */
+  allowConsent(ctx: Koa.Context, authorise: () => Promise<AuthorizationDetail>): Promise<void>;
+  /** Asks for a login once more, so that another customer can go on. */
+  askForLogin(ctx: Koa.Context): Promise<void>;
   /** Sends the customer back with `access_denied`. */
-  deny(ctx: Koa.Context, description: string): Promise<void>;
+  deny(ctx: Koa.Context, description: string, reject?: () => Promise<unknown>): Promise<void>;
 }
 
 interface Dependencies {
@@ -60,6 +73,7 @@ interface Dependencies {
   artifacts: Pick<ArtifactStore, 'claimInteraction' | 'releaseInteraction'>;
   clients: Pick<Clients, 'metadataOf'>;
   resourceServers: Pick<ResourceServers, 'find'>;
+  clock: Clock;
 }
 
 type Decision = (interaction: Interaction) => InteractionResults | Promise<InteractionResults>;
@@ -114,8 +128,25 @@ export function createInteractions(dependencies: Dependencies): Interactions {
         consent: { grantId: await saveGrant(provider(), interaction) },
       })),
 
-    deny: (ctx, description) =>
-      finish(ctx, () => ({ error: 'access_denied', error_description: description })),
+    allowConsent: (ctx, authorise) =>
+      finish(ctx, (interaction) => grantUnderConsent(provider(), interaction, authorise)),
+
+    async askForLogin(ctx) {
+      const interaction = await details(ctx);
+      // One that was answered already is on its way to the client.
+      if (interaction.result === undefined) {
+        interaction.prompt = { name: 'login', reasons: ['another_customer'], details: {} };
+        await interaction.save(Math.max(1, interaction.exp - epochSeconds(dependencies.clock)));
+      }
+      ctx.status = 303;
+      ctx.redirect(`${interactionPath}/${interaction.uid}`);
+    },
+
+    deny: (ctx, description, reject) =>
+      finish(ctx, async () => {
+        await reject?.();
+        return { error: 'access_denied', error_description: description };
+      }),
   };
 }
 
@@ -135,11 +166,34 @@ async function describe(
     clientUri: metadata.client_uri,
     redirectUri: String(parameters['redirect_uri']),
     customerId: interaction.session?.accountId,
+    consentId: consentOfInteraction(interaction),
+    authentication: authenticationIn(interaction),
     loginHint: text(parameters['login_hint']),
     uiLocales: text(parameters['ui_locales']),
-    switchUrl: againWithLogin(provider().issuer, parameters),
+    switchUrl: switchUrlOf(interaction, provider().issuer),
     resumeUrl: interaction.result === undefined ? undefined : interaction.returnTo,
   };
+}
+
+function authenticationIn({ session }: Interaction): PendingInteraction['authentication'] {
+  const {
+    acr,
+    amr = [],
+    loginTs,
+  } = (session ?? {}) as {
+    acr?: string;
+    amr?: string[];
+    loginTs?: number;
+  };
+  return { acr, amr, at: loginTs === undefined ? undefined : new Date(loginTs * 1000) };
+}
+
+/** The same request with a login demanded; one that was pushed can't be changed, so its interaction is. */
+function switchUrlOf(interaction: Interaction, issuer: string): string {
+  const { uid, params: parameters } = interaction;
+  return 'parJti' in interaction && interaction.parJti !== undefined
+    ? `${interactionPath}/${uid}/switch`
+    : againWithLogin(issuer, parameters);
 }
 
 function againWithLogin(issuer: string, parameters: Record<string, unknown>): string {
@@ -183,6 +237,18 @@ function openidScopesOf({ missingOIDCScope = [], missingOIDCClaims = [] }: Missi
   return [...new Set([...missingOIDCScope, ...opening])];
 }
 
+/** The consent is moved first: a grant without it stands for nothing. */
+async function grantUnderConsent(
+  provider: Provider,
+  interaction: Interaction,
+  authorise: () => Promise<AuthorizationDetail>,
+): Promise<InteractionResults> {
+  const consentId = consentOfInteraction(interaction);
+  if (consentId === undefined) throw new Problem('interaction_used', { detail: 'no consent' });
+  const allowed = { consentId, detail: await authorise() };
+  return { consent: { grantId: await saveConsentGrant(provider, interaction, allowed) } };
+}
+
 /** A new grant with all that is missing, or the one of this session and client with it added. */
 async function saveGrant(provider: Provider, interaction: Interaction): Promise<string> {
   const missing = interaction.prompt.details as Missing;
@@ -207,32 +273,42 @@ function text(value: unknown): string | undefined {
 }
 
 /** Interaction pages and when they are shown. */
-export function interactionShare(): Share {
+export function interactionShare(rules: { consents: Consents; consentsRequired: boolean }): Share {
+  const { consents, consentsRequired: required } = rules;
   return {
-    acrValues: [passwordAcr],
+    acrValues: [...offeredAcrs],
     interactions: {
-      policy: policy(),
+      policy: policy({ consents, required }),
       url: (_ctx, interaction) => `${interactionPath}/${interaction.uid}`,
     },
     features: { devInteractions: { enabled: false } },
     /**
      * A confidential client gets what this customer already allowed it in this session; a public one, whose identity
-     * nobody has proven, has to ask each time (ASVS 10.7.1).
+     * nobody has proven, has to ask each time (ASVS 10.7.1). What was allowed under a consent object is no part of it.
      */
-    async loadExistingGrant(ctx) {
-      const { client, provider, result, session } = ctx.oidc;
-      if (client === undefined) return undefined;
-      const consented = result?.consent?.grantId;
-      const known =
-        client.clientAuthMethod === 'none' ? undefined : session?.grantIdFor(client.clientId);
-      const grantId = consented ?? known;
-      return grantId === undefined ? undefined : provider.Grant.find(grantId);
-    },
+    loadExistingGrant: (ctx) => existingGrant(ctx, consents),
   };
 }
 
+async function existingGrant({ oidc }: KoaContextWithOIDC, consents: Consents) {
+  const { client, provider, result } = oidc;
+  if (client === undefined) return undefined;
+  const grantId = result?.consent?.grantId ?? rememberedGrant(oidc, client, consents);
+  return grantId === undefined ? undefined : provider.Grant.find(grantId);
+}
+
+function rememberedGrant(
+  { params, session }: KoaContextWithOIDC['oidc'],
+  client: Client,
+  consents: Consents,
+): string | undefined {
+  const isNew = client.clientAuthMethod === 'none' || namesConsent(params ?? {});
+  const known = isNew ? undefined : session?.grantIdFor(client.clientId);
+  return consents.isId(known) ? undefined : known;
+}
+
 /** oidc-provider goes on with a session whose customer is gone or suspended, and fails; here they have to log in. */
-function policy(): interactionPolicy.DefaultPolicy {
+function policy(rules: { consents: Consents; required: boolean }): interactionPolicy.DefaultPolicy {
   const { base, Check } = interactionPolicy;
   const prompts = base();
   const hasNoAccount = new Check(
@@ -242,5 +318,6 @@ function policy(): interactionPolicy.DefaultPolicy {
     ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
   );
   prompts.get('login')?.checks.add(hasNoAccount, 0);
+  addConsentChecks(prompts, rules);
   return prompts;
 }

@@ -1,9 +1,9 @@
-import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { JSONWebKeySet, JWTPayload } from 'jose';
 import Provider from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 import type { Clock } from '../clock.ts';
 import { secondsFromNow } from '../clock.ts';
+import { createOwnJwtReader, unverifiedClaims } from './own-jwt.ts';
 import type { SingleUseStore } from './single-use-store.ts';
 
 /**
@@ -14,9 +14,6 @@ export const structuredTokenMark = 'jwt:';
 
 /** Also unsigned or encrypted ones, which verify as little as any other foreign one. */
 const compactJose = /^eyJ[\w-]*(?:\.[\w-]*){2,4}$/;
-
-/** Claims by which something is looked up. */
-const identifiers = ['jti', 'client_id', 'grant_id'];
 
 /** The JWT inside a marked or plain access token value; undefined for an opaque one. */
 function jwtIn(value: string): string | undefined {
@@ -41,37 +38,32 @@ interface Dependencies {
   clock: Clock;
   /** No access token lives longer: how long a revoked `jti` is remembered. */
   longestTtlSeconds: number;
-  /** A grant that still stands. */
-  grantOf(grantId: string): Promise<StandingGrant | undefined>;
+  /** The grant of a token, if it still stands and the token's `jti` was not revoked. */
+  standingGrant(grantId: string, jti: string): Promise<StandingGrant | undefined>;
 }
 
 /** Lets the adapter of a token kind find and revoke JWT access tokens, which are not stored, as if they were. */
 export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Dependencies): Adapter {
+  if (kind === 'RefreshToken') return withoutJwts(adapter);
   if (kind !== 'AccessToken' && kind !== 'ClientCredentials') return adapter;
-  const keys = createLocalJWKSet(deps.publicKeys);
+  const read = createOwnJwtReader(deps);
 
-  async function verified(jwt: string): Promise<JWTPayload | undefined> {
-    try {
-      const { payload } = await jwtVerify(jwt, keys, {
-        issuer: deps.issuer,
-        typ: 'at+jwt',
-        currentDate: deps.clock.now(),
-        requiredClaims: ['jti', 'exp', 'iat', 'aud', 'client_id'],
-      });
-      return identifiers.every((name) => isTextOrAbsent(payload[name])) ? payload : undefined;
-    } catch {
-      return undefined;
-    }
+  /** A customer's token names its grant, a client's own has none. */
+  function isOfThisKind(claims: Record<string, unknown> | undefined): boolean {
+    return (kind === 'AccessToken') === (claims?.['grant_id'] !== undefined);
   }
 
   async function findJwt(jwt: string): Promise<AdapterPayload | undefined> {
-    const claims = await verified(jwt);
-    if (claims?.jti === undefined) return undefined;
+    // Asked for both kinds: the signature is looked at once.
+    const claims = isOfThisKind(unverifiedClaims(jwt)) ? read(jwt) : undefined;
+    if (claims === undefined || !isComplete(claims)) return undefined;
     const grantId = optionalString(claims['grant_id']);
-    if ((kind === 'AccessToken') !== (grantId !== undefined)) return undefined;
-    if (await deps.singleUse.isRevoked(claims.jti)) return undefined;
-    const grant = grantId === undefined ? undefined : await deps.grantOf(grantId);
-    if (grantId !== undefined && grant === undefined) return undefined;
+    if (grantId === undefined) {
+      const isRevoked = await deps.singleUse.isRevoked(claims.jti);
+      return isRevoked ? undefined : asPayload(kind, claims);
+    }
+    const grant = await deps.standingGrant(grantId, claims.jti);
+    if (grant === undefined) return undefined;
     return forPresentRoute(asPayload(kind, claims, grant), deps.userinfoAudience);
   }
 
@@ -88,6 +80,25 @@ export function withJwtAccessTokens(kind: string, adapter: Adapter, deps: Depend
       await deps.singleUse.revokeToken(id, secondsFromNow(deps.clock, deps.longestTtlSeconds));
     },
   };
+}
+
+/** Refresh tokens are stored: what is a JWT need not be looked for. */
+function withoutJwts(adapter: Adapter): Adapter {
+  return {
+    ...adapter,
+    find: (id) => (jwtIn(id) === undefined ? adapter.find(id) : Promise.resolve(undefined)),
+  };
+}
+
+/** RFC 9068 §2.2; by some of them something is looked up. */
+function isComplete(claims: JWTPayload): claims is JWTPayload & { jti: string } {
+  const { jti, aud, client_id: clientId, grant_id: grantId } = claims;
+  return (
+    typeof jti === 'string' &&
+    aud !== undefined &&
+    typeof clientId === 'string' &&
+    isTextOrAbsent(grantId)
+  );
 }
 
 /**
@@ -124,7 +135,12 @@ function asPayload(kind: string, claims: JWTPayload, grant?: StandingGrant): Ada
     claims: { userinfo: Object.fromEntries((grant?.claims ?? []).map((name) => [name, null])) },
     'x5t#S256': cnf?.['x5t#S256'],
     jkt: cnf?.jkt,
-    extra: withoutUndefined({ grant_id: claims['grant_id'], acr, amr, auth_time: authTime }),
+    rar: claims['authorization_details'] as AdapterPayload['rar'],
+    extra: withoutUndefined({
+      grant_id: claims['grant_id'],
+      consent_id: claims['consent_id'],
+      ...{ acr, amr, auth_time: authTime },
+    }),
   };
 }
 

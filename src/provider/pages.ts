@@ -4,6 +4,7 @@ import type { ProviderPages, Share } from './ports.ts';
 
 /** RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 7662 §2.3: errors here are JSON, whatever `Accept` says. */
 const forClients = new Set([
+  'pushed_authorization_request',
   'token',
   'introspection',
   'revocation',

@@ -45,6 +45,38 @@ export interface Customers {
   claimsOf(customerId: string): Promise<Readonly<Record<string, unknown>> | undefined>;
 }
 
+/** RFC 9396 §2. */
+export interface AuthorizationDetail {
+  type: string;
+  [member: string]: unknown;
+}
+
+/** A consent as an authorization request needs it. */
+export interface NamedConsent {
+  clientId: string;
+  state: 'awaiting-authorisation' | 'authorised' | 'rejected' | 'revoked' | 'expired';
+  /** Who authorised it. */
+  customerId: string | undefined;
+  /** The one resource scope that it is about. */
+  scope: string;
+}
+
+/** What the provider asks of the consents; `consents/` fits. A consent's grant has the consent's id. */
+export interface Consents {
+  isId(value: unknown): value is string;
+  /** The consent as it is at this moment; never remembered. */
+  find(id: string): Promise<NamedConsent | undefined>;
+  /** Scopes that consents are about. */
+  scopes: readonly string[];
+  /** Types of authorization details (RFC 9396). */
+  detailTypes: readonly string[];
+  /** What is wrong with an authorization detail, for the client's developers. */
+  faultOfDetail(detail: Readonly<Record<string, unknown>>): string | undefined;
+  scopeOfDetail(detail: Readonly<Record<string, unknown>>): string | undefined;
+  /** Lodges the consent that a valid detail asks for, and gives its id. */
+  lodge(clientId: string, detail: Readonly<Record<string, unknown>>): Promise<string>;
+}
+
 /** Pages that the provider shows by itself. */
 export interface ProviderPages {
   error(ctx: Koa.Context, error: { code: string; cause: unknown }): void;

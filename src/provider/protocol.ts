@@ -1,7 +1,8 @@
 import type { Share } from './ports.ts';
+import { rejectUnreachableAcr } from './authentication-context.ts';
 import { routes } from './routes.ts';
 
-/** The protocol's shape for the `baseline` profile: OAuth 2.1 and RFC 9700. */
+/** The protocol's shape for every client: OAuth 2.1 and RFC 9700. */
 export function protocolShare(cookieKeys: readonly string[]): Share {
   const cookie = {
     signed: true,
@@ -18,7 +19,7 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
     clockTolerance: 10,
     allowOmittingSingleRegisteredRedirectUri: false,
     clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'] },
-    extraClientMetadata: { properties: ['software_id', 'software_version'] },
+    extraClientMetadata: { properties: ['software_id', 'software_version', 'security_profile'] },
     cookies: {
       keys: [...cookieKeys],
       names: {
@@ -38,9 +39,12 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
     features: {
       backchannelLogout: { enabled: true },
       clientCredentials: { enabled: true },
-      claimsParameter: { enabled: true },
-      dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      claimsParameter: {
+        enabled: true,
+        assertClaimsParameter(_ctx, claims) {
+          rejectUnreachableAcr(claims);
+        },
+      },
       userinfo: { enabled: true },
     },
   };

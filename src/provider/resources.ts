@@ -52,7 +52,8 @@ async function resourceByDefault(
 ): Promise<string | string[]> {
   const requested = requestedResourceScopes(ctx);
   const none = undefined as unknown as string; // the types don't know that oidc-provider accepts undefined
-  if (requested.length === 0 && !isClientCredentials(ctx)) return none;
+  const hasDetails = ctx.oidc.params?.['authorization_details'] !== undefined;
+  if (requested.length === 0 && !hasDetails && !isClientCredentials(ctx)) return none;
   const permissions = await clients.permissionsOf(client.clientId);
   if (defaultResource !== undefined && Object.hasOwn(permissions, defaultResource)) {
     return defaultResource;
@@ -114,7 +115,9 @@ function rejectScopesBeyond(permitted: readonly string[], requested: readonly st
 }
 
 function requestedResourceScopes(ctx: KoaContextWithOIDC): string[] {
-  return requestedScopes(ctx).filter((name) => !openidScopes.includes(name));
+  return requestedScopes(ctx).filter(
+    (name) => !openidScopes.includes(name) && !name.startsWith('consent:'),
+  );
 }
 
 function requestedScopes(ctx: KoaContextWithOIDC): string[] {

@@ -1,6 +1,7 @@
 /** Paths of the protocol endpoints. oidc-provider matches them leniently; `rejectAlmostEndpoints` does not. */
 export const routes = {
   authorization: '/authorize',
+  pushed_authorization_request: '/par',
   token: '/token',
   introspection: '/introspect',
   revocation: '/revoke',
@@ -8,6 +9,17 @@ export const routes = {
   end_session: '/logout',
   jwks: '/jwks',
 } as const;
+
+/** Client registration, which is ours and not oidc-provider's; each registration has its own path below. */
+export const registrationPath = '/register';
+
+/** What else of ours programs alone call, each with all that is below it: the consent APIs, and in development a resource. */
+export const programPaths: readonly string[] = [
+  registrationPath,
+  '/consents/v1',
+  '/open-banking/v4.0',
+  '/development/resource',
+];
 
 /** Fixed paths that oidc-provider adds by itself. */
 const wellKnown = [
@@ -17,7 +29,7 @@ const wellKnown = [
   `${routes.end_session}/success`,
 ];
 
-const exact = new Set<string>([...Object.values(routes), ...wellKnown]);
+const exact = new Set<string>([...Object.values(routes), ...wellKnown, registrationPath]);
 
 /**
  * Whether `path` is an endpoint's path in other letters or with a slash at the end. oidc-provider answers there too,

@@ -5,20 +5,24 @@ import { ExternalSigningKey } from 'oidc-provider';
 import type { JWK } from 'jose';
 import type { Share } from './ports.ts';
 
+interface Algorithm {
+  digest: string | null;
+  options?: Partial<SignKeyObjectInput>;
+}
+
 /** How each JWS algorithm signs (RFC 7518 §3, RFC 8037): digest and key options. */
-const algorithms: Record<string, { digest: string | null; options?: Partial<SignKeyObjectInput> }> =
-  {
-    RS256: { digest: 'RSA-SHA256' },
-    PS256: {
-      digest: 'RSA-SHA256',
-      options: {
-        padding: constants.RSA_PKCS1_PSS_PADDING,
-        saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
-      },
+export const jwsAlgorithms: Partial<Record<string, Algorithm>> = {
+  RS256: { digest: 'RSA-SHA256' },
+  PS256: {
+    digest: 'RSA-SHA256',
+    options: {
+      padding: constants.RSA_PKCS1_PSS_PADDING,
+      saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
     },
-    ES256: { digest: 'sha256', options: { dsaEncoding: 'ieee-p1363' } },
-    EdDSA: { digest: null },
-  };
+  },
+  ES256: { digest: 'sha256', options: { dsaEncoding: 'ieee-p1363' } },
+  EdDSA: { digest: null },
+};
 
 /** `crypto.sign` on the thread pool, so that other requests go on meanwhile. */
 const signInPool = promisify<string | null, Uint8Array, KeyObject | SignKeyObjectInput, Buffer>(
@@ -38,18 +42,14 @@ class LocalSigningKey extends ExternalSigningKey {
 
   constructor({ kid, alg, ...jwk }: JWK) {
     super();
-    const algorithm = algorithms[alg ?? ''];
+    const algorithm = jwsAlgorithms[alg ?? ''];
     if (kid === undefined || alg === undefined || algorithm === undefined) {
       throw new Error('a signing key needs a kid and a known alg');
     }
-    const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
-    // The bare key where it will do: around an object Node makes and drops an error each time (20 µs).
-    const input =
-      algorithm.options === undefined ? privateKey : { key: privateKey, ...algorithm.options };
     this.#kid = kid;
     this.#alg = alg;
-    this.#publicKey = createPublicKey(privateKey);
-    this.#sign = (data) => signInPool(algorithm.digest, data, input);
+    this.#publicKey = createPublicKey({ key: jwk, format: 'jwk' });
+    this.#sign = jwk.d === undefined ? refuseToSign : signer(algorithm, jwk);
   }
 
   override get kid(): string {
@@ -67,6 +67,18 @@ class LocalSigningKey extends ExternalSigningKey {
   override sign(data: Uint8Array): Promise<Buffer> {
     return this.#sign(data);
   }
+}
+
+function signer({ digest, options }: Algorithm, jwk: JWK): (data: Uint8Array) => Promise<Buffer> {
+  const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
+  // The bare key where it will do: around an object Node makes and drops an error each time (20 µs).
+  const input = options === undefined ? privateKey : { key: privateKey, ...options };
+  return (data) => signInPool(digest, data, input);
+}
+
+/** Announced and retired keys come without their private part. */
+function refuseToSign(): Promise<never> {
+  return Promise.reject(new Error('a key that does not sign was asked to'));
 }
 
 /** Algorithms for which one of the keys signs: what may be promised and used. */

@@ -1,4 +1,4 @@
-import type { PrismaClient } from '../database/generated/client.ts';
+import type { Sql, Statement } from '../database/sql.ts';
 import { sha256 } from '../security/secrets.ts';
 
 /** Identifiers that must not come twice, and tokens that must not work any more. */
@@ -10,31 +10,36 @@ export interface SingleUseStore {
   isRevoked(jti: string): Promise<boolean>;
 }
 
+const useFirst: Statement = {
+  name: 'replay_use_first',
+  text: `INSERT INTO replay_identifiers (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING`,
+};
+
+const revoke: Statement = {
+  name: 'revoked_add',
+  text: `INSERT INTO revoked_tokens (jti_digest, expires_at) VALUES ($1, $2) ON CONFLICT (jti_digest) DO NOTHING`,
+};
+
+const findRevoked: Statement = {
+  name: 'revoked_find',
+  text: 'SELECT 1 FROM revoked_tokens WHERE jti_digest = $1',
+};
+
 /** Single use by INSERT … ON CONFLICT DO NOTHING. */
-export function createSingleUseStore(
-  prisma: Pick<PrismaClient, 'replayIdentifier' | 'revokedToken'>,
-): SingleUseStore {
+export function createSingleUseStore(sql: Sql): SingleUseStore {
   return {
     async firstUse({ issuer, jti, expiresAt }) {
       // The length keeps ("a", "bc") and ("ab", "c") apart.
       const digest = bytes(`${String(issuer.length)}:${issuer}${jti}`);
-      const { count } = await prisma.replayIdentifier.createMany({
-        data: [{ digest, expiresAt }],
-        skipDuplicates: true,
-      });
-      return count === 1;
+      return (await sql.run(useFirst, [digest, expiresAt])) === 1;
     },
 
     async revokeToken(jti, expiresAt) {
-      await prisma.revokedToken.createMany({
-        data: [{ jtiDigest: bytes(jti), expiresAt }],
-        skipDuplicates: true,
-      });
+      await sql.run(revoke, [bytes(jti), expiresAt]);
     },
 
     async isRevoked(jti) {
-      const row = await prisma.revokedToken.findUnique({ where: { jtiDigest: bytes(jti) } });
-      return row !== null;
+      return (await sql.rows(findRevoked, [bytes(jti)])).length > 0;
     },
   };
 }

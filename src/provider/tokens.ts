@@ -1,20 +1,27 @@
 import { createHash } from 'node:crypto';
 import Provider from 'oidc-provider';
 import type { AccessToken, Client, ClientCredentials, KoaContextWithOIDC } from 'oidc-provider';
-import type { Share } from './ports.ts';
+import type { Consents, Share } from './ports.ts';
 import { openidScopes } from './resources.ts';
 
 interface Dependencies {
   /** What userinfo calls itself in `aud`. */
   userinfoAudience: string;
   pairwiseSalt: Buffer;
+  consents: Pick<Consents, 'isId'>;
 }
 
 /** What tokens say beyond oidc-provider's own claims. */
-export function tokenShare({ userinfoAudience, pairwiseSalt }: Dependencies): Share {
+export function tokenShare({ userinfoAudience, pairwiseSalt, consents }: Dependencies): Share {
   return {
     extraTokenClaims: (ctx, token) =>
-      isForCustomer(token) ? { grant_id: token.grantId, ...authenticationClaims(ctx) } : undefined,
+      isForCustomer(token)
+        ? {
+            grant_id: token.grantId,
+            ...(consents.isId(token.grantId) ? { consent_id: token.grantId } : {}),
+            ...authenticationClaims(ctx),
+          }
+        : undefined,
     formats: {
       customizers: {
         jwt(ctx, token, { payload }) {

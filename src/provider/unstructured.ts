@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import type Koa from 'koa';
 import { Problem } from '../problem.ts';
@@ -20,16 +19,24 @@ export function markStructuredTokens(paths: readonly string[]): Koa.Middleware {
   };
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    const bytes = chunk as Buffer;
-    size += bytes.length;
-    if (size > maxBodyBytes) throw new Problem('payload_too_large');
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** By its events: cheaper than an iterator over the stream, for a body that nearly always is one piece. */
+function readBody(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) reject(new Problem('payload_too_large'));
+      else chunks.push(chunk);
+    });
+    request.once('end', () => {
+      resolve(Buffer.concat(chunks).toString('utf8'));
+    });
+    request.once('error', reject);
+    request.once('close', () => {
+      reject(new Error('aborted')); // without effect after the end
+    });
+  });
 }
 
 /** Or a caller who hangs up (ECONNRESET) would look like a database that does. */
@@ -54,6 +61,11 @@ function replaceBody(request: IncomingMessage, body: string): void {
   request.headers['content-length'] = String(bytes.length);
   Object.defineProperties(request, {
     readable: { value: true, configurable: true },
-    iterator: { value: () => Readable.from([bytes]).iterator(), configurable: true },
+    iterator: { value: () => onePiece(bytes), configurable: true },
   });
+}
+
+function onePiece(bytes: Buffer): AsyncIterable<Buffer> {
+  const pieces = [bytes].values();
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(pieces.next()) }) };
 }

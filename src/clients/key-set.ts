@@ -1,0 +1,52 @@
+import { compactVerify, createLocalJWKSet } from 'jose';
+import type { JSONWebKeySet, JWK } from 'jose';
+import { Problem } from '../problem.ts';
+import { parseJsonObject } from '../security/strict-json.ts';
+
+/** The guarded way out; `security/outbound-fetch.ts` fits. */
+export type Fetch = (url: string) => Promise<Response>;
+
+const maxKeys = 100;
+
+/** The JWK set at an https URL. Problem('outbound_refused'), also for what is no JWK set. */
+export async function fetchKeySet(fetch: Fetch, url: string): Promise<JSONWebKeySet> {
+  const response = await fetch(url);
+  const text = await response.text();
+  if (response.status === 200) return parseKeySet(text, url);
+  throw new Problem('outbound_refused', { detail: `${url} answered ${String(response.status)}` });
+}
+
+/** The JWK set in a text; `origin` names it in errors. Problem('outbound_refused'). */
+export function parseKeySet(text: string, origin: string): JSONWebKeySet {
+  const keys = keysIn(text);
+  if (keys !== undefined && keys.length <= maxKeys) return { keys };
+  throw new Problem('outbound_refused', { detail: `${origin} holds no JWK set` });
+}
+
+function keysIn(text: string): JSONWebKeySet['keys'] | undefined {
+  try {
+    const { keys } = parseJsonObject(text, { maxDepth: 8 });
+    return Array.isArray(keys) && keys.every(isKey) ? keys : undefined;
+  } catch (error) {
+    if (error instanceof Problem) return undefined;
+    throw error;
+  }
+}
+
+function isKey(value: unknown): value is JWK & { kty: string } {
+  return typeof value === 'object' && value !== null && 'kty' in value;
+}
+
+/** Whether a key of the set signed the JWS with one of the algorithms; else why not, for the log. */
+export async function signatureFault(
+  jws: string,
+  keys: JSONWebKeySet,
+  algorithms: readonly string[],
+): Promise<string | undefined> {
+  try {
+    await compactVerify(jws, createLocalJWKSet(keys), { algorithms: [...algorithms] });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,54 @@
+import { decodeJwt } from 'jose';
+import type { JWTPayload } from 'jose';
+import Provider, { errors } from 'oidc-provider';
+import { epochSeconds } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { issuedFault } from './jwt-rules.ts';
+import type { Share } from './ports.ts';
+
+/** Settings of DPoP. */
+export interface DpopPolicy {
+  /** 32 bytes, the same on all processes: nonces are derived from it and the time. */
+  nonceSecret: Buffer;
+  /** Whether a proof without a nonce of ours is refused. */
+  nonceRequired: boolean;
+}
+
+/** Tokens that are bound to a key of the client by proofs in the DPoP header (RFC 9449). */
+export function dpopShare({ nonceSecret, nonceRequired }: DpopPolicy, clock: Clock): Share {
+  return {
+    features: {
+      dPoP: {
+        enabled: true,
+        nonceSecret,
+        allowReplay: false,
+        // Asked before a proof is looked at: oidc-provider checks `iat` only without a nonce, and lets it be 5 minutes ahead.
+        requireNonce(ctx) {
+          const fault = issuedFault(claimsOf(ctx.get('DPoP')), epochSeconds(clock));
+          if (fault !== undefined) throw new errors.InvalidDpopProof(`DPoP proof ${fault}`);
+          return nonceRequired;
+        },
+      },
+    },
+  };
+}
+
+/** What a replayed proof is answered; oidc-provider would call it an invalid grant (RFC 9449 §5). */
+export const proofReplayed = 'DPoP proof was already used';
+
+/** Refuses the running request if `jti` is that of its proof. */
+export function rejectReplayedProof(jti: string): void {
+  const proof = Provider.ctx?.get('DPoP');
+  if (proof !== undefined && claimsOf(proof).jti === jti) {
+    throw new errors.InvalidDpopProof(proofReplayed);
+  }
+}
+
+/** What a proof says, unverified: good for refusing it only. */
+function claimsOf(proof: string): JWTPayload {
+  try {
+    return decodeJwt(proof);
+  } catch {
+    return {}; // oidc-provider says what is wrong with it
+  }
+}

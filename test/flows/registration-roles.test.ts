@@ -1,0 +1,125 @@
+import * as asn1js from 'asn1js';
+import * as pkijs from 'pkijs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { clientCertificate } from '../support/certificates.ts';
+import { testDirectory } from '../support/directory.ts';
+import type { TestDirectory } from '../support/directory.ts';
+import { auditOf } from '../support/protocol.ts';
+import type { Answer } from '../support/protocol.ts';
+import { callRegistration, registered } from '../support/registering.ts';
+import { accountsApi, startAuthorizationServer } from '../support/server.ts';
+import type { AuthorizationServer } from '../support/server.ts';
+
+const both = 'https://both.example.com';
+const certificateOnly = 'https://qwac.example.com';
+const misconfigured = 'https://misconfigured.example.com';
+
+let directory: TestDirectory;
+let server: AuthorizationServer;
+
+beforeAll(async () => {
+  const accounts = { [accountsApi]: ['accounts'] };
+  const payments = { [accountsApi]: ['payments'] };
+  const usual = {
+    keys: { file: 'keys.json' },
+    algorithms: ['ES256'],
+    maxAgeSeconds: 300,
+    roles: { AISP: accounts, PISP: payments, PSP_AI: accounts, PSP_PI: payments },
+    certificate: [{ attribute: 'UID', claim: 'software_id' }],
+    profile: 'baseline',
+  };
+  directory = await testDirectory([
+    { ...usual, issuer: both, rolesFrom: 'both' },
+    { ...usual, issuer: certificateOnly, rolesFrom: 'certificate' },
+    { ...usual, issuer: misconfigured, roles: { AISP: { 'https://gone.example.com': ['x'] } } },
+  ]);
+  server = await startAuthorizationServer({ environment: directory.environment });
+});
+
+afterAll(async () => {
+  await server.stop();
+  await directory.close();
+});
+
+const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value });
+
+/** ETSI TS 119 495 §5.1: the roles of a payment service provider, by their last number. */
+function psd2(...roles: [number: number, name: string][]): Buffer {
+  const entries = roles.map(([number, name]) =>
+    sequence(
+      new asn1js.ObjectIdentifier({ value: `0.4.0.19495.1.${String(number)}` }),
+      new asn1js.Utf8String({ value: name }),
+    ),
+  );
+  const authority = ['Financial Conduct Authority', 'GB-FCA'].map(
+    (value) => new asn1js.Utf8String({ value }),
+  );
+  const type = sequence(sequence(...entries), ...authority);
+  const statements = new pkijs.QCStatements();
+  statements.values = [new pkijs.QCStatement({ id: '0.4.0.19495.2', type })];
+  return Buffer.from(statements.toSchema().toBER());
+}
+
+const accountInformation: [number, string] = [3, 'PSP_AI'];
+const paymentInitiation: [number, string] = [2, 'PSP_PI'];
+
+async function register(
+  issuer: string,
+  software_roles: string[],
+  statement?: Buffer,
+): Promise<Answer> {
+  const software = await directory.software();
+  const extensions =
+    statement === undefined ? [] : [{ id: '1.3.6.1.5.5.7.1.3', critical: false, value: statement }];
+  const { authority } = server.certificates;
+  const { subject } = software;
+  const certificate = await clientCertificate(authority, { subject, extensions });
+  const body = {
+    software_statement: await software.statement(issuer, { claims: { software_roles } }),
+  };
+  return callRegistration(server, { certificate, body });
+}
+
+describe('The roles of a qualified certificate', () => {
+  it('decide alone where the directory leaves it to them', async () => {
+    const answer = await register(certificateOnly, [], psd2(paymentInitiation));
+    expect(answer.body).toMatchObject({ scope: 'openid payments' });
+    const all = await register(
+      certificateOnly,
+      ['AISP'],
+      psd2(paymentInitiation, accountInformation),
+    );
+    expect(all.body).toMatchObject({ scope: 'openid payments accounts' });
+  });
+
+  it('and those of the statement permit only what both do', async () => {
+    const all = psd2(paymentInitiation, accountInformation);
+    expect((await register(both, ['AISP'], all)).body).toMatchObject({ scope: 'openid accounts' });
+    const one = psd2(accountInformation);
+    const answer = await register(both, ['AISP', 'PISP'], one);
+    expect(answer.body).toMatchObject({ scope: 'openid accounts' });
+  });
+
+  it.each<[string, Buffer | undefined]>([
+    ['none', undefined],
+    ['others', psd2(paymentInitiation)],
+    ['unreadable ones', Buffer.from('30033003', 'hex')],
+  ])('permit nothing when they are %s', async (_name, statement) => {
+    const before = await registered(server);
+    const answer = await register(both, ['AISP'], statement);
+    expect([answer.status, answer.body['error']]).toEqual([400, 'unapproved_software_statement']);
+    const [event] = await auditOf(server, answer);
+    expect(event?.detail['reason']).toMatch(/no role permits anything/);
+    expect(await registered(server)).toBe(before);
+  });
+});
+
+describe('A role that permits a resource server which does not exist', () => {
+  it("is the operator's fault, and registers nobody", async () => {
+    const before = await registered(server);
+    const answer = await register(misconfigured, ['AISP']);
+    expect([answer.status, answer.body['error']]).toEqual([500, 'server_error']);
+    expect(await registered(server)).toBe(before);
+    expect(await server.log.raw()).toContain('permits a resource server that does not exist');
+  });
+});
