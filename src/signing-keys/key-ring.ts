@@ -1,7 +1,10 @@
 import { Problem } from '../problem.ts';
 
-/** The stages of a signing key: published only, then signing, then published until its last token has expired. */
-export const keyStages = ['announced', 'active', 'retired'] as const;
+/**
+ * The stages of a signing key: published only; signing; published until the last token that it signed has expired; and
+ * gone, at its time or because it was compromised.
+ */
+export const keyStages = ['announced', 'active', 'retired', 'destroyed', 'revoked'] as const;
 export type KeyStage = (typeof keyStages)[number];
 
 /** JWS algorithms that a key may have. RS256 is for `baseline`; the others for FAPI clients too. */
@@ -11,78 +14,174 @@ export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 /** The members of a private JWK (RFC 7517 §4, RFC 7518 §6). */
 export type PrivateJwk = { kty: string; d: string } & Record<string, unknown>;
 
-/** One signing key. */
-export interface SigningKey {
+/** The public members alone. */
+export type PublicJwk = { kty: string } & Record<string, unknown>;
+
+/** One key of the ring, without its private part. */
+export interface RingKey {
   kid: string;
   algorithm: SigningAlgorithm;
   stage: KeyStage;
+  /** Who made it: the schedule, an operator, or a file of the keys directory that was taken over. */
+  origin: 'schedule' | 'operator' | 'import' | 'file';
+  publicJwk: PublicJwk;
   createdAt: Date;
-  privateJwk: PrivateJwk;
+  /** When the schedule lets it sign; without it an operator decides. */
+  activateAt: Date | undefined;
+  activatedAt: Date | undefined;
+  retiredAt: Date | undefined;
+  /** When the last token that it signed has expired. */
+  destroyAt: Date | undefined;
+  endedAt: Date | undefined;
 }
 
-/** The keys in the order in which they sign: active ones first, the newest of them first. */
-export function orderForSigning(keys: readonly SigningKey[]): SigningKey[] {
-  const rank: Record<KeyStage, number> = { active: 0, announced: 1, retired: 2 };
-  return [...keys].sort(
-    (a, b) => rank[a.stage] - rank[b.stage] || b.createdAt.getTime() - a.createdAt.getTime(),
-  );
+/** What the rules look at. */
+export type StagedKey = Pick<
+  RingKey,
+  'kid' | 'algorithm' | 'stage' | 'createdAt' | 'activateAt' | 'activatedAt' | 'destroyAt'
+>;
+
+/** How keys follow one another, in seconds. */
+export interface RotationSchedule {
+  /** From one key to the next; 0 leaves it to the operators. */
+  rotateSeconds: number;
+  /** How long a key is published before it signs. */
+  announceSeconds: number;
+}
+
+/** What is due: a key to make, a key to move. */
+export type RotationStep =
+  | { step: 'announce'; algorithm: SigningAlgorithm; activateAt: Date }
+  | { step: 'promote' | 'retire' | 'destroy'; kid: string };
+
+/** Announced, active and retired keys are in the key set; the others are not. */
+export function isPublished({ stage }: Pick<RingKey, 'stage'>): boolean {
+  return stage === 'announced' || stage === 'active' || stage === 'retired';
+}
+
+/** The keys in the order in which they sign: active ones first, the one that became so last before the others. */
+export function orderForSigning<
+  T extends Pick<RingKey, 'stage' | 'createdAt'> & { activatedAt?: Date | undefined },
+>(keys: readonly T[]): T[] {
+  const rank: Record<KeyStage, number> = {
+    active: 0,
+    announced: 1,
+    retired: 2,
+    destroyed: 3,
+    revoked: 3,
+  };
+  const since = (key: T) => (key.activatedAt ?? key.createdAt).getTime();
+  return [...keys].sort((a, b) => rank[a.stage] - rank[b.stage] || since(b) - since(a));
 }
 
 /** What a key ring lacks to sign: a sentence each. */
-export function keyRingProblems(keys: readonly SigningKey[]): string[] {
-  const problems: string[] = [];
-  if (!keys.some((key) => key.stage === 'active' && key.algorithm === 'RS256')) {
-    problems.push('there is no active RS256 signing key');
-  }
-  const kids = new Set(keys.map((key) => key.kid));
-  if (kids.size !== keys.length) problems.push('two signing keys have the same kid');
-  return problems;
+export function keyRingProblems(keys: readonly Pick<RingKey, 'stage' | 'algorithm'>[]): string[] {
+  if (keys.some((key) => key.stage === 'active' && key.algorithm === 'RS256')) return [];
+  return ['there is no active RS256 signing key'];
 }
 
-/** One step of a rotation: the key, and the stage that it enters. */
-export interface KeyMove {
-  kid: string;
-  stage: KeyStage;
+/** The key that signs with `algorithm`. */
+export function signerOf<T extends StagedKey>(
+  keys: readonly T[],
+  algorithm: SigningAlgorithm,
+): T | undefined {
+  return orderForSigning(activeOf(keys, algorithm))[0];
 }
 
-/** The stage of a new key: it signs at once only where no other key of its algorithm does. */
-export function stageOfNewKey(keys: readonly SigningKey[], algorithm: SigningAlgorithm): KeyStage {
-  const signs = keys.some((key) => key.stage === 'active' && key.algorithm === algorithm);
-  return signs ? 'announced' : 'active';
+/** The key that will sign next with `algorithm`. */
+export function successorOf<T extends Pick<RingKey, 'stage' | 'algorithm'>>(
+  keys: readonly T[],
+  algorithm: SigningAlgorithm,
+): T | undefined {
+  return keys.find((key) => key.stage === 'announced' && key.algorithm === algorithm);
+}
+
+/** When a key that is announced now may sign by itself; undefined where operators rotate. */
+export function activationOf(
+  signer: StagedKey | undefined,
+  schedule: RotationSchedule,
+  now: Date,
+): Date | undefined {
+  if (schedule.rotateSeconds === 0) return undefined;
+  const announced = later(now, schedule.announceSeconds);
+  const planned = signer === undefined ? now : endOf(signer, schedule);
+  return planned > announced ? planned : announced;
 }
 
 /**
- * What makes `kid` sign, in this order: it becomes active, then those of its algorithm that signed until now retire, so
- * that at no moment none signs. Problem('signing_key_invalid') when there is no such key.
+ * What is due at `now`, for every algorithm that signs. Each step is carried out by one conditional statement, so that
+ * every process may find the same one due, and one of them does it.
  */
-export function activationMoves(keys: readonly SigningKey[], kid: string): KeyMove[] {
-  const { algorithm } = keyOf(keys, kid);
-  const replaced = keys.filter(
-    (key) => key.stage === 'active' && key.algorithm === algorithm && key.kid !== kid,
-  );
+export function dueSteps(
+  keys: readonly StagedKey[],
+  schedule: RotationSchedule,
+  now: Date,
+): RotationStep[] {
   return [
-    { kid, stage: 'active' },
-    ...replaced.map((key) => ({ kid: key.kid, stage: 'retired' as const })),
+    ...signingAlgorithms.flatMap((algorithm) => stepsFor(algorithm, keys, { schedule, now })),
+    ...keys
+      .filter(({ stage, destroyAt }) => stage === 'retired' && isReached(destroyAt, now))
+      .map(({ kid }) => ({ step: 'destroy' as const, kid })),
   ];
 }
 
-/**
- * Takes a key out of signing; what it signed still verifies. Problem('signing_key_invalid') when there is no such key,
- * or the server could not start without it.
- */
-export function retirementMove(keys: readonly SigningKey[], kid: string): KeyMove {
-  const { algorithm, stage } = keyOf(keys, kid);
-  const others = keys.filter((key) => key.kid !== kid);
-  if (stage === 'active' && keyRingProblems(others).length > 0) {
-    const detail = `${kid} is the only key that signs with ${algorithm}: activate another one first`;
-    throw new Problem('signing_key_invalid', { detail });
+function stepsFor(
+  algorithm: SigningAlgorithm,
+  keys: readonly StagedKey[],
+  { schedule, now }: { schedule: RotationSchedule; now: Date },
+): RotationStep[] {
+  const [signer, ...extra] = orderForSigning(activeOf(keys, algorithm));
+  const successor = successorOf(keys, algorithm);
+  // Two promotions at once leave two active keys: the earlier one has been replaced.
+  const replaced = extra.map(({ kid }) => ({ step: 'retire' as const, kid }));
+  if (successor !== undefined) {
+    const isDue = signer === undefined || isReached(successor.activateAt, now);
+    return isDue ? [...replaced, { step: 'promote', kid: successor.kid }] : replaced;
   }
-  return { kid, stage: 'retired' };
+  const activateAt = activationOf(signer, schedule, now);
+  if (signer === undefined || activateAt === undefined) return replaced;
+  return later(now, schedule.announceSeconds) < endOf(signer, schedule)
+    ? replaced
+    : [...replaced, { step: 'announce', algorithm, activateAt }];
 }
 
-function keyOf(keys: readonly SigningKey[], kid: string): SigningKey {
+/**
+ * Refuses to take out of signing what the server could not go on without. Problem('signing_key_invalid'), also when
+ * there is no such key or it has retired already.
+ */
+export function rejectRetirement(keys: readonly StagedKey[], kid: string): void {
+  const key = keyOf(keys, kid);
+  if (key.stage !== 'active' && key.stage !== 'announced') throw refused(`${kid} is ${key.stage}`);
+  const others = keys.filter((other) => other.kid !== kid);
+  if (key.stage === 'active' && keyRingProblems(others).length > 0) {
+    const detail = `${kid} is the only key that signs with ${key.algorithm}: promote another one first`;
+    throw refused(detail);
+  }
+}
+
+/** The key with this kid. Problem('signing_key_invalid') when there is none. */
+export function keyOf<T extends Pick<RingKey, 'kid'>>(keys: readonly T[], kid: string): T {
   const key = keys.find((candidate) => candidate.kid === kid);
-  if (key === undefined)
-    throw new Problem('signing_key_invalid', { detail: `there is no key ${kid}` });
+  if (key === undefined) throw refused(`there is no key ${kid}`);
   return key;
+}
+
+function activeOf<T extends StagedKey>(keys: readonly T[], algorithm: SigningAlgorithm): T[] {
+  return keys.filter((key) => key.stage === 'active' && key.algorithm === algorithm);
+}
+
+function endOf(signer: StagedKey, { rotateSeconds }: RotationSchedule): Date {
+  return later(signer.activatedAt ?? signer.createdAt, rotateSeconds);
+}
+
+function isReached(moment: Date | undefined, now: Date): boolean {
+  return moment !== undefined && moment <= now;
+}
+
+function later(moment: Date, seconds: number): Date {
+  return new Date(moment.getTime() + seconds * 1000);
+}
+
+function refused(detail: string): Problem {
+  return new Problem('signing_key_invalid', { detail });
 }

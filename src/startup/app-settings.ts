@@ -1,7 +1,8 @@
 import path from 'node:path';
-import type { AppSettings } from '../app.ts';
+import type { AppSettings } from '../assembly/settings.ts';
 import type { Configuration } from '../config/schema.ts';
 import type { Material } from './material.ts';
+import { registrationSettings } from './registration-settings.ts';
 
 const viewsDirectory = path.resolve(import.meta.dirname, '../../views');
 
@@ -14,12 +15,22 @@ export function appSettings(configuration: Configuration, material: Material): A
   return {
     issuer: configuration.issuer,
     mtlsOrigin: configuration.mtlsOrigin,
-    signingKeys: material.signingKeys,
     cookieKeys: material.cookieKeys,
     encryptionKeys: material.encryptionKeys,
     digestKey: material.digestKey,
+    olderDigestKeys: material.olderDigestKeys ?? [],
     pairwiseSalt: material.pairwiseSalt,
     defaultResource: configuration.defaultResource,
+    consents: {
+      resource: configuration.consentsResource ?? configuration.defaultResource,
+      required: configuration.consentsRequired,
+      accounts: accountsFrom(configuration),
+    },
+    registration: registrationSettings(configuration, material.directories),
+    clientTruststore: material.clientTruststore,
+    proxies: proxiesOf(configuration),
+    minimumProfile: configuration.minimumProfile,
+    dpopNonceRequired: configuration.dpopNonceRequired,
     refreshRetry: {
       seconds: configuration.refreshRetrySeconds,
       unproven: configuration.refreshRetryUnproven,
@@ -44,15 +55,45 @@ export function appSettings(configuration: Configuration, material: Material): A
       ...(brandLogoFile === undefined ? {} : { logoFile: brandLogoFile }),
       ...(brandThemeFile === undefined ? {} : { themeFile: brandThemeFile }),
     },
-    outbound: {
-      allowedHosts: configuration.outboundAllow,
-      truststorePem: configuration.outboundTruststore,
-      timeoutMs: configuration.outboundTimeoutMs,
-      // 100 keys with their certificate chains stay below it.
-      maxBodyBytes: 262_144,
-    },
+    outbound: outboundLimits(configuration),
     viewsDirectory,
     // On localhost it would follow the developer into every other project.
     hstsMaxAgeSeconds: configuration.environment === 'production' ? hstsSeconds : 0,
+  };
+}
+
+function accountsFrom(configuration: Configuration): AppSettings['consents']['accounts'] {
+  const { accountsUrl: url, accountsCertificate, accountsPrivateKey } = configuration;
+  return {
+    url,
+    timeoutMs: configuration.accountsTimeoutMs,
+    madeUp: url === undefined && configuration.environment !== 'production',
+    clientCertificate:
+      accountsCertificate === undefined || accountsPrivateKey === undefined
+        ? undefined
+        : { certificatePem: accountsCertificate, privateKeyPem: accountsPrivateKey },
+  };
+}
+
+function proxiesOf(configuration: Configuration): AppSettings['proxies'] {
+  return {
+    certificateHeader: configuration.proxyCertificateHeader,
+    addressHeader: configuration.proxyAddressHeader,
+    hops: configuration.proxyHops,
+    truststore: configuration.proxyTruststore,
+    names: configuration.proxyNames ?? [],
+    networks: configuration.proxyNetworks ?? [],
+    secrets: configuration.proxySecrets ?? [],
+  };
+}
+
+/** What requests to other people's servers may do. */
+export function outboundLimits(configuration: Configuration): AppSettings['outbound'] {
+  return {
+    allowedHosts: configuration.outboundAllow,
+    truststorePem: configuration.outboundTruststore,
+    timeoutMs: configuration.outboundTimeoutMs,
+    // 100 keys with their certificate chains stay below it.
+    maxBodyBytes: 262_144,
   };
 }

@@ -7,6 +7,8 @@ import { readStaticConfiguration } from '../config/static-file.ts';
 import { Problem } from '../problem.ts';
 import { readTruststore } from '../tls/truststore.ts';
 import { Refusal, gatherMaterial, keyFilesOf } from './material.ts';
+import { proxyProblems } from './proxy-problems.ts';
+import { registrationSettings } from './registration-settings.ts';
 import { checkStaticConfiguration } from './static-configuration.ts';
 
 type Check = (configuration: Configuration, clock: Clock) => Promise<void> | void;
@@ -87,10 +89,27 @@ const truststore: Check = ({ clientTruststore }, clock) => {
   }
 };
 
-const staticFile: Check = async ({ configurationFile, accessTokenTtlSeconds }) => {
-  if (configurationFile === undefined) return;
-  const declared = await readStaticConfiguration(configurationFile);
-  await checkStaticConfiguration(declared, { accessTokenTtlSeconds });
+const proxies: Check = (configuration, clock) => {
+  const problems = proxyProblems(configuration, clock);
+  if (problems.length > 0) throw new Refusal(problems);
 };
 
-const checks: readonly Check[] = [material, serverCertificate, truststore, staticFile];
+const staticFile: Check = async (configuration) => {
+  const { configurationFile, accessTokenTtlSeconds, minimumProfile } = configuration;
+  if (configurationFile === undefined) return;
+  const declared = await readStaticConfiguration(configurationFile);
+  await checkStaticConfiguration(declared, { accessTokenTtlSeconds, minimumProfile });
+};
+
+const registration: Check = (configuration) => {
+  registrationSettings(configuration);
+};
+
+const checks: readonly Check[] = [
+  registration,
+  material,
+  serverCertificate,
+  truststore,
+  staticFile,
+  proxies,
+];

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { JWK } from 'jose';
+import type { Directory } from '../clients/directory.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
 import { productionProblems } from '../config/invariants.ts';
@@ -8,21 +9,32 @@ import { developmentMaterial, isDevelopmentSecret } from '../development/materia
 import type { DevelopmentMaterial } from '../development/material.ts';
 import { createPrivateFiles } from '../development/private-files.ts';
 import type { PrivateFiles } from '../development/private-files.ts';
+import { createSandboxDirectory } from '../development/sandbox-directory.ts';
 import { Problem } from '../problem.ts';
 import { createKeyFiles } from '../signing-keys/key-files.ts';
-import { keyRingProblems, orderForSigning } from '../signing-keys/key-ring.ts';
-import type { SigningKey } from '../signing-keys/key-ring.ts';
+import type { BroughtKey } from '../signing-keys/rotation.ts';
+import { sandboxDirectories } from './sandbox.ts';
+
+/** A private JWK with its `kid` and `alg`, and the stage that it is taken over in. */
+export type BroughtJwk = JWK & { kid: string; alg: string; stage: BroughtKey['stage'] };
 
 /** Keys, secrets and certificates: from the configuration, or in development created. */
 export interface Material {
-  signingKeys: readonly JWK[];
+  /** Keys that were brought as files, for the ring to take over. */
+  signingKeys: readonly BroughtJwk[];
+  /** What wraps the keys of the ring. */
+  masterKeys: readonly Buffer[];
   cookieKeys: readonly Buffer[];
   encryptionKeys: readonly Buffer[];
   digestKey: Buffer;
+  /** What digests were made with before; they are recognised still. */
+  olderDigestKeys?: readonly Buffer[];
   pairwiseSalt: Buffer;
   tlsCertificate: string;
   tlsPrivateKey: string;
   clientTruststore: string;
+  /** Directories that no setting names: the sandbox's, or those of a verification file. */
+  directories?: readonly Directory[];
   /** What development created, and the folder that it lies in. */
   development?: { material: DevelopmentMaterial; files: PrivateFiles };
 }
@@ -49,10 +61,8 @@ export async function gatherMaterial(
 }
 
 async function productionMaterial(configuration: Configuration, clock: Clock): Promise<Material> {
-  const { keys, unusable } = await readKeyRing(configuration, clock);
+  const { keys, unusable } = await readKeyFiles(configuration, clock);
   const refused = productionProblems(configuration, {
-    // What is in a file that can't be used is not known: it may be all that is needed.
-    keyRing: unusable.length > 0 ? [] : keyRingProblems(keys),
     unusableKeys: [...unusable, ...developmentKeys(keys)],
     isDevelopmentCertificate: isOfDevelopment,
     isDevelopmentSecret,
@@ -60,9 +70,11 @@ async function productionMaterial(configuration: Configuration, clock: Clock): P
   if (refused.length > 0) throw new Refusal(refused);
   return {
     signingKeys: privateJwks(keys),
+    masterKeys: demanded(configuration.masterKeys),
     cookieKeys: demanded(configuration.cookieKeys),
     encryptionKeys: demanded(configuration.encryptionKeys),
     digestKey: first(configuration.digestKey),
+    olderDigestKeys: configuration.digestKey?.slice(1) ?? [],
     pairwiseSalt: first(configuration.pairwiseSalt),
     tlsCertificate: demanded(configuration.tlsCertificate),
     tlsPrivateKey: demanded(configuration.tlsPrivateKey),
@@ -89,14 +101,21 @@ async function createdMaterial(configuration: Configuration, clock: Clock): Prom
   const unique = [...new Set(hostnames)] as [string, ...string[]];
   const material = await developmentMaterial(files, { hostnames: unique, clock });
   const { secrets } = material;
+  const [brought] = await Promise.all([
+    developmentKeyFiles(configuration, clock),
+    createSandboxDirectory(files),
+  ]);
   const key = (value: string) => [Buffer.from(value, 'base64url')];
   return {
-    signingKeys: privateJwks(await developmentKeyRing(configuration, clock)),
+    signingKeys: privateJwks(brought),
+    masterKeys: configuration.masterKeys ?? key(secrets.masterKey),
     cookieKeys: configuration.cookieKeys ?? key(secrets.cookieKey),
     encryptionKeys: configuration.encryptionKeys ?? key(secrets.encryptionKey),
     digestKey: first(configuration.digestKey ?? key(secrets.digestKey)),
+    olderDigestKeys: configuration.digestKey?.slice(1) ?? [],
     pairwiseSalt: first(configuration.pairwiseSalt ?? key(secrets.pairwiseSalt)),
     ...certificates(configuration, material),
+    directories: sandboxDirectories(configuration, files),
     development: { material, files },
   };
 }
@@ -112,10 +131,16 @@ function certificates(configuration: Configuration, { server, authority }: Devel
 /** What the kid of a key that development made begins with, so that production knows one wherever it turns up. */
 const developmentKid = 'development-';
 
-function developmentKeys(keys: readonly SigningKey[]): string[] {
+/** Whether development made the key, on this machine or another. */
+export function isDevelopmentKid(kid: string): boolean {
+  return kid.startsWith(developmentKid);
+}
+
+/** Sentences for the keys of production that development made. */
+export function developmentKeys(keys: readonly { kid: string }[]): string[] {
   return keys
-    .filter(({ kid }) => kid.startsWith(developmentKid))
-    .map(({ kid }) => `the signing key ${kid} was created by development: remove its file`);
+    .filter(({ kid }) => isDevelopmentKid(kid))
+    .map(({ kid }) => `the signing key ${kid} was created by development: remove it`);
 }
 
 /** Where the signing keys of this installation lie. */
@@ -123,17 +148,26 @@ export function keyFilesOf({ keysDirectory }: Configuration, clock: Clock) {
   return createKeyFiles(path.join(keysDirectory, 'signing'), clock);
 }
 
-async function developmentKeyRing(
+/** RS256 for `baseline` clients; FAPI 2.0 clients choose between the others. */
+const developmentAlgorithms = ['RS256', 'PS256', 'ES256'] as const;
+
+async function developmentKeyFiles(
   configuration: Configuration,
   clock: Clock,
-): Promise<readonly SigningKey[]> {
+): Promise<readonly BroughtKey[]> {
   const files = keyFilesOf(configuration, clock);
   const existing = await files.list();
-  if (existing.length > 0) return existing;
-  return [await files.generate('RS256', 'active', developmentKid)];
+  if (existing.some(({ kid }) => !kid.startsWith(developmentKid))) return existing;
+  const missing = developmentAlgorithms.filter(
+    (algorithm) => !existing.some((key) => key.algorithm === algorithm),
+  );
+  const made = await Promise.all(
+    missing.map((algorithm) => files.generate(algorithm, 'active', developmentKid)),
+  );
+  return [...existing, ...made];
 }
 
-async function readKeyRing(configuration: Configuration, clock: Clock) {
+async function readKeyFiles(configuration: Configuration, clock: Clock) {
   try {
     return { keys: await keyFilesOf(configuration, clock).list(), unusable: [] };
   } catch (error) {
@@ -142,14 +176,12 @@ async function readKeyRing(configuration: Configuration, clock: Clock) {
   }
 }
 
-/** In signing order; what is announced or retired is published, and verifies only (RFC 7517 §4.3). */
-function privateJwks(keys: readonly SigningKey[]): JWK[] {
-  return orderForSigning(keys).map(({ privateJwk, kid, algorithm, stage }) => ({
+function privateJwks(keys: readonly BroughtKey[]): BroughtJwk[] {
+  return keys.map(({ privateJwk, kid, algorithm, stage }) => ({
     ...privateJwk,
     kid,
     alg: algorithm,
-    use: 'sig',
-    key_ops: stage === 'active' ? ['sign', 'verify'] : ['verify'],
+    stage,
   }));
 }
 

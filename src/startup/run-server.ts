@@ -9,11 +9,12 @@ import { configurationProblems } from './configuration-problems.ts';
 import { Refusal } from './material.ts';
 import { serveConfigured } from './serve.ts';
 import type { RunningServer } from './server.ts';
+import { readVerification, verificationProblems } from './verification.ts';
 
 /** sysexits.h: a configuration error, which a supervisor can't cure by starting again. */
 const configurationExit = 78;
 
-/** Where a server process writes. */
+/** Where a server process writes, and what else it is told. */
 export interface ServerOutput {
   /** Lines of the log. */
   log: NodeJS.WritableStream;
@@ -23,6 +24,8 @@ export interface ServerOutput {
   announce: (text: string) => void;
   /** Told once, when the server answers. */
   onReady?(configuration: Configuration): void;
+  /** The file of `serve --config`. */
+  verificationFile?: string;
 }
 
 /**
@@ -42,20 +45,47 @@ export async function runServer(environment: Environment, output: ServerOutput):
 }
 
 async function start(
-  environment: Environment,
+  given: Environment,
   output: ServerOutput,
 ): Promise<{ server: RunningServer; logger: Logger }> {
+  const { verificationFile: file } = output;
+  const { environment, verification } =
+    file === undefined
+      ? { environment: given, verification: undefined }
+      : readVerification(file, given);
   const loaded = loadConfiguration(environment);
-  const problems = await configurationProblems(environment, systemClock);
+  const problems = [
+    ...(await configurationProblems(environment, systemClock)),
+    ...(verification !== undefined && loaded.ok
+      ? await verificationProblems(verification, loaded.configuration)
+      : []),
+  ];
   if (!loaded.ok || problems.length > 0) throw new Refusal(problems);
   const { configuration } = loaded;
   const logger = loggerFor(configuration, output.log);
   process.on('unhandledRejection', (error) => {
     logger.error('unhandled rejection', { error });
   });
-  const server = await serveConfigured(configuration, logger, output.announce);
+  const server = await serveConfigured(configuration, {
+    logger,
+    announce: output.announce,
+    verification,
+    reread: () => reread(environment),
+  });
+  // A developer's closed terminal sends it too, and must end the server as ever.
+  if (configuration.environment === 'production') {
+    process.on('SIGHUP', () => {
+      server.reload();
+    });
+  }
   output.onReady?.(configuration);
   return { server, logger };
+}
+
+function reread(environment: Environment): Configuration {
+  const loaded = loadConfiguration(environment);
+  if (loaded.ok) return loaded.configuration;
+  throw new Refusal(loaded.problems);
 }
 
 async function stop(

@@ -1,15 +1,14 @@
-import { X509Certificate } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import type { Server } from 'node:https';
-import type Router from '@koa/router';
 import { createApp } from '../app.ts';
 import type { App } from '../app.ts';
+import type { DevelopmentRoutes } from '../assembly/settings.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
+import { createUpkeep } from '../consents/upkeep.ts';
 import { createCleanup } from '../database/cleanup.ts';
 import { createOperationsServer } from '../http/health.ts';
 import { nameListener } from '../http/listener-name.ts';
-import type { Pages } from '../http/pages.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createMutualTlsListener, createPublicListener } from '../tls/listeners.ts';
@@ -17,18 +16,25 @@ import { readTruststore } from '../tls/truststore.ts';
 import { appSettings } from './app-settings.ts';
 import { openConfiguredDatabase } from './database.ts';
 import type { OpenDatabase } from './database.ts';
+import { openKeyRing } from './key-ring.ts';
 import { listen, drain } from './listening.ts';
 import type { Material } from './material.ts';
 import { readinessOf } from './readiness.ts';
 import type { ServerState } from './readiness.ts';
+import { createConfiguredRevocation } from './revocation.ts';
 import { runAll } from './run-all.ts';
+import { agedSecrets, noteSecrets, secretAges } from './secret-ages.ts';
+import { createServedCertificates } from './served-certificates.ts';
+import type { CertificateTexts, ServedCertificates } from './served-certificates.ts';
 
 /** What a server needs besides its configuration and material. */
 export interface ServerDependencies {
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
-  developmentRoutes?: (router: Router, pages: Pages) => void;
+  developmentRoutes?: DevelopmentRoutes;
+  /** The certificates as the settings' files have them now; without it they stay as they are. */
+  rereadCertificates?: () => CertificateTexts;
   /** Called with the app before anything listens: clients, sample data. */
   prepare(app: App): Promise<void>;
 }
@@ -39,6 +45,8 @@ export interface RunningServer {
   embeddedDirectory: string | undefined;
   /** Ports that were chosen, where 0 was asked for. */
   ports: { public: number; mtls: number; operations: number };
+  /** Reads certificates and truststore again. */
+  reload(): void;
   /**
    * Stops taking requests, lets the running ones finish, and leaves the database. What fails on the way keeps none of
    * the rest from being closed, and rejects in the end.
@@ -72,6 +80,7 @@ export async function startServer(
     return {
       app: running.app,
       embeddedDirectory: database.embeddedDirectory,
+      reload: running.reload,
       ports: { ...running.ports, operations: operations.port() },
       async stop() {
         state.phase = 'stopping';
@@ -101,30 +110,108 @@ async function serve(configuration: Configuration, foundation: Foundation) {
     ...(developmentRoutes === undefined ? {} : { developmentRoutes }),
   };
   const { database: opened, changes } = database;
-  const app = await createApp(settings, { database: opened, changes, logger, metrics, clock });
+  const keyRing = await openKeyRing(configuration, material, {
+    ...{ prisma: opened.prisma, changes, clock, logger },
+  });
+  const { ring } = keyRing;
+  const revocation = await createRenewableRevocation(configuration, material, deps);
+  const app = await createApp(settings, {
+    ...{ database: opened, changes, keyRing: ring, logger, metrics, clock },
+    revocation: revocation.current,
+  });
   changes.start();
   await deps.prepare(app);
+  await followSecrets(foundation);
   const servers = createServers(app, material, deps);
   const ports = await listenOnBoth(servers, configuration);
+  const certificates = watchCertificates({ servers, app, revocation }, foundation);
+  certificates.start();
+  ring.start(app.replaceKeys);
   const cleanup = startCleanup(configuration, { database, deps });
+  const upkeep = startUpkeep(configuration, app, deps);
   observe(foundation);
   const system = { actor: { type: 'system' }, outcome: 'success' } as const;
   for (const migration of database.applied) {
     app.audit.record({ ...system, type: 'migration.applied', detail: { migration } });
   }
+  keyRing.recordTo((act) => {
+    app.audit.record({ ...system, ...act });
+  });
   app.audit.record({ ...system, type: 'server.started' });
   return {
     app,
     ports,
+    reload: () => {
+      certificates.reload();
+    },
     stop: () =>
       runAll([
         () => drain([servers.public, servers.mtls], configuration.drainSeconds),
         async () => cleanup?.stop(),
+        async () => upkeep?.stop(),
+        () => ring.stop(),
+        () => certificates.stop(),
         () => {
           app.audit.record({ ...system, type: 'server.stopped' });
           return app.audit.close();
         },
       ]),
+  };
+}
+
+/** Their ages count from the first start with them. */
+async function followSecrets({ material, database, deps }: Foundation): Promise<void> {
+  const { prisma } = database.database;
+  const secrets = agedSecrets(material);
+  await noteSecrets(secrets, prisma, deps.clock);
+  for (const { variable, ageDays, state } of await secretAges(secrets, prisma, deps.clock)) {
+    if (state !== 'due' && state !== 'overdue') continue;
+    deps.logger.warn('A secret is due to be replaced', { variable, ageDays });
+  }
+}
+
+/** Exchanges the certificates of the listeners, and whom clients must have theirs from, as the files change. */
+function watchCertificates(
+  parts: {
+    servers: { public: Server; mtls: Server };
+    app: App;
+    revocation: RenewableRevocation;
+  },
+  { material: initial, deps }: Foundation,
+): ServedCertificates {
+  const { servers, app, revocation } = parts;
+  const read = () => deps.rereadCertificates?.() ?? initial;
+  return createServedCertificates({
+    ...{ ...deps, servers, initial, read },
+    onTruststore(pem) {
+      app.replaceTruststore(pem);
+      revocation.replaceTruststore(pem).catch((error: unknown) => {
+        deps.logger.error('Revocation could not follow the new truststore', { error });
+      });
+    },
+  });
+}
+
+type RenewableRevocation = Awaited<ReturnType<typeof createRenewableRevocation>>;
+
+/** With the configured lists read, so that the first request does not wait for them. */
+async function createRenewableRevocation(
+  configuration: Configuration,
+  { clientTruststore }: Material,
+  deps: ServerDependencies,
+) {
+  async function load(pem: string) {
+    const truststore = readTruststore(pem, deps.clock).certificates;
+    const loaded = createConfiguredRevocation(configuration, { ...deps, truststore });
+    await loaded.preload();
+    return loaded;
+  }
+  let service = await load(clientTruststore);
+  return {
+    current: { check: (chain: Parameters<typeof service.check>[0]) => service.check(chain) },
+    async replaceTruststore(pem: string): Promise<void> {
+      service = await load(pem);
+    },
   };
 }
 
@@ -194,25 +281,28 @@ function startCleanup(
   return cleanup;
 }
 
+/** As often as the cleanup, of which it is a part for operators. */
+function startUpkeep(
+  { cleanupIntervalSeconds }: Configuration,
+  { consents, audit }: App,
+  { logger }: ServerDependencies,
+) {
+  if (cleanupIntervalSeconds === 0) return undefined;
+  const upkeep = createUpkeep({
+    consents,
+    audit,
+    logger,
+    intervalMs: cleanupIntervalSeconds * 1000,
+  });
+  upkeep.start();
+  return upkeep;
+}
+
 /** What is read at each scrape. */
-function observe({ material, database: { database }, deps: { metrics, clock } }: Foundation): void {
-  const certificates = {
-    server: new X509Certificate(material.tlsCertificate),
-    // The first of the authorities to end: its clients are refused from then on.
-    client_authorities: firstToEnd(readTruststore(material.clientTruststore, clock).certificates),
-  };
+function observe({ database: { database }, deps: { metrics } }: Foundation): void {
   metrics.onScrape(() => {
-    for (const [name, certificate] of Object.entries(certificates)) {
-      const seconds = (certificate.validToDate.getTime() - clock.now().getTime()) / 1000;
-      metrics.certificateExpirySeconds.set({ name }, seconds);
-    }
     for (const [state, value] of Object.entries(database.stats())) {
       metrics.databasePool.set({ state }, value);
     }
   });
-}
-
-function firstToEnd(pems: readonly string[]): X509Certificate {
-  const certificates = pems.map((pem) => new X509Certificate(pem));
-  return certificates.reduce((a, b) => (a.validToDate < b.validToDate ? a : b));
 }

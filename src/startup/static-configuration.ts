@@ -5,6 +5,7 @@ import { parseClientMetadata } from '../clients/client-metadata.ts';
 import type { ClientStore } from '../clients/client-store.ts';
 import { isSecretMethod } from '../clients/client.ts';
 import type { Client } from '../clients/client.ts';
+import type { SecurityProfile } from '../clients/profiles.ts';
 import type { StaticConfiguration } from '../config/static-file.ts';
 import { Problem } from '../problem.ts';
 import { checkResourceServer } from '../resource-servers/resource-server.ts';
@@ -16,6 +17,8 @@ interface Stores {
   resourceServers: Pick<ResourceServerStore, 'save' | 'list' | 'delete'>;
   audit: Pick<AuditTrail, 'recordDurably'>;
   accessTokenTtlSeconds: number;
+  /** The least that clients may be held to; `baseline` when it is not said. */
+  minimumProfile?: SecurityProfile;
 }
 
 /** Secrets by client id, where they don't come from files. */
@@ -33,6 +36,7 @@ export async function applyStaticConfiguration(
 ): Promise<void> {
   const { drafts, resourceServers } = await checkStaticConfiguration(declared, {
     accessTokenTtlSeconds: stores.accessTokenTtlSeconds,
+    minimumProfile: stores.minimumProfile ?? 'baseline',
     secrets,
   });
   const present = {
@@ -59,7 +63,7 @@ function rejectOperators(declared: StaticConfiguration, present: Present): void 
   const ids = new Set(declared.clients.map(({ metadata }) => metadata.client_id));
   const identifiers = new Set(declared.resourceServers.map(({ identifier }) => identifier));
   const taken = [
-    ...present.clients.filter(({ id, source }) => source === 'operator' && ids.has(id)),
+    ...present.clients.filter(({ id, source }) => source !== 'file' && ids.has(id)),
     ...present.resourceServers
       .filter(({ identifier, source }) => source === 'operator' && identifiers.has(identifier))
       .map(({ identifier }) => ({ id: identifier })),
@@ -77,15 +81,21 @@ function record(
   return audit.recordDurably({ type, outcome: 'success', actor: { type: 'system' }, detail });
 }
 
+interface Check extends Pick<Stores, 'accessTokenTtlSeconds' | 'minimumProfile'> {
+  secrets?: Secrets;
+}
+
 /**
  * The resource servers and clients of a static file, checked and complete; reads the secrets' files and writes
  * nothing. Problems: client_invalid, resource_server_invalid.
  */
 export async function checkStaticConfiguration(
   declared: StaticConfiguration,
-  { accessTokenTtlSeconds, secrets = {} }: { accessTokenTtlSeconds: number; secrets?: Secrets },
+  { accessTokenTtlSeconds, minimumProfile = 'baseline', secrets = {} }: Check,
 ) {
-  const drafts = await Promise.all(declared.clients.map((client) => draftOf(client, secrets)));
+  const drafts = await Promise.all(
+    declared.clients.map((client) => draftOf(client, minimumProfile, secrets)),
+  );
   const resourceServers = declared.resourceServers.map((resourceServer) =>
     checkResourceServer({
       ...resourceServer,
@@ -97,8 +107,12 @@ export async function checkStaticConfiguration(
   return { drafts, resourceServers };
 }
 
-async function draftOf(client: StaticConfiguration['clients'][number], secrets: Secrets) {
-  const metadata = parseClientMetadata(client.metadata);
+async function draftOf(
+  client: StaticConfiguration['clients'][number],
+  minimumProfile: SecurityProfile,
+  secrets: Secrets,
+) {
+  const metadata = parseClientMetadata(client.metadata, { minimumProfile });
   const secret = secrets[metadata.client_id] ?? (await readSecret(client.clientSecretFile));
   if (isSecretMethod(metadata.token_endpoint_auth_method) && secret === undefined) {
     const detail = `${metadata.client_id} authenticates by a secret: name its file in clientSecretFile`;

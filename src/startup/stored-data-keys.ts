@@ -7,6 +7,7 @@ import { Refusal } from './material.ts';
 /** What it takes to read and write stored data: less than a server needs, which also signs and serves. */
 export interface StoredDataKeys {
   digestKey: Buffer;
+  olderDigestKeys: readonly Buffer[];
   encryptionKeys: readonly Buffer[];
 }
 
@@ -15,11 +16,14 @@ export function storedDataKeys(configuration: Configuration): StoredDataKeys {
   const files = createPrivateFiles(configuration.keysDirectory);
   const problems = storedDataProblems(configuration, isDevelopmentSecret);
   if (problems.length > 0) throw new Refusal(problems);
-  const { digestKey: [digestKey] = [], encryptionKeys } = configuration;
-  if (digestKey !== undefined && encryptionKeys !== undefined) return { digestKey, encryptionKeys };
+  const { digestKey: [digestKey, ...olderDigestKeys] = [], encryptionKeys } = configuration;
+  if (digestKey !== undefined && encryptionKeys !== undefined) {
+    return { digestKey, olderDigestKeys, encryptionKeys };
+  }
   const created = developmentSecrets(files);
   return {
     digestKey: digestKey ?? decoded(created.digestKey),
+    olderDigestKeys,
     encryptionKeys: encryptionKeys ?? [decoded(created.encryptionKey)],
   };
 }

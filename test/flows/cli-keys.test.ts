@@ -1,8 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { commandLineOn } from '../support/command-line.ts';
+import { commandLine, commandLineOn } from '../support/command-line.ts';
 import type { CommandLine } from '../support/command-line.ts';
 import { testDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -18,7 +19,18 @@ afterAll(() => database.close());
 beforeEach(async () => {
   cli = await commandLineOn(database);
 });
-afterEach(() => cli.remove());
+afterEach(async () => {
+  await statement('TRUNCATE signing_keys, key_set_readers, key_ring_processes');
+  await cli.remove();
+});
+
+async function statement(sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client(database.connection);
+  await client.connect();
+  const { rows } = await client.query<Record<string, unknown>>(sql);
+  await client.end();
+  return rows;
+}
 
 interface Key {
   kid: string;
@@ -37,6 +49,10 @@ async function only(words: readonly string[], input?: string): Promise<Key> {
   return key;
 }
 
+async function stages(): Promise<Map<string, string>> {
+  return new Map((await keys(['list'])).map(({ kid, stage }) => [kid, stage]));
+}
+
 describe('Signing keys', () => {
   it('rotate: the first signs, the next is announced, then signs in its place', async () => {
     const first = await only(['generate']);
@@ -44,12 +60,8 @@ describe('Signing keys', () => {
     const second = await only(['generate']);
     expect(second).toMatchObject({ algorithm: 'RS256', stage: 'announced' });
     expect(await only(['generate', '--algorithm', 'ES256'])).toMatchObject({ stage: 'active' });
-
-    expect(await keys(['activate', '--', second.kid])).toMatchObject([
-      { kid: second.kid, stage: 'active' },
-      { kid: first.kid, stage: 'retired' },
-    ]);
-    const listed = new Map((await keys(['list'])).map(({ kid, stage }) => [kid, stage]));
+    expect(await only(['promote', '--', second.kid])).toMatchObject({ stage: 'active' });
+    const listed = await stages();
     expect([listed.size, listed.get(first.kid), listed.get(second.kid)]).toEqual([
       3,
       'retired',
@@ -57,25 +69,49 @@ describe('Signing keys', () => {
     ]);
     const lastOne = await cli.run(['keys', 'retire', '--', second.kid]);
     expect(lastOne).toMatchObject({ exitCode: 1, output: '' });
-    expect(lastOne.errors).toContain('activate another one first');
+    expect(lastOne.errors).toContain('promote another one first');
   });
 
-  it('are private files, and no command prints what is in them', async () => {
+  it('rotate by one command, with the announced key or a new one', async () => {
+    const first = await only(['generate']);
+    const announced = await only(['announce']);
+    expect(announced).toMatchObject({ stage: 'announced' });
+    expect(await only(['rotate'])).toMatchObject({ kid: announced.kid, stage: 'active' });
+    const third = await only(['rotate']);
+    expect(await stages()).toEqual(
+      new Map([
+        [third.kid, 'active'],
+        [announced.kid, 'retired'],
+        [first.kid, 'retired'],
+      ]),
+    );
+  });
+
+  it('that are compromised end at once, and another one signs', async () => {
+    const first = await only(['generate']);
+    expect(await keys(['revoke', '--', first.kid])).toMatchObject([
+      { kid: first.kid, stage: 'revoked' },
+      { algorithm: 'RS256', stage: 'active' },
+    ]);
+    const again = await cli.run(['keys', 'revoke', '--', first.kid]);
+    expect(again.errors).toContain('has been destroyed or revoked already');
+    const { output } = await cli.run(['audit', 'list', '--json', '--type', 'signing_key.revoked']);
+    expect(output).toContain(first.kid);
+  });
+
+  it('lie sealed in the database, and no command prints what is in them', async () => {
     const { kid } = await only(['generate']);
-    const folder = path.join(cli.keysDirectory, 'signing');
-    expect(await readdir(folder)).toEqual([`${kid}.json`]);
-    const file = path.join(folder, `${kid}.json`);
-    expect((await stat(file)).mode & 0o777).toBe(0o600);
-    const { privateJwk } = JSON.parse(await readFile(file, 'utf8')) as {
-      privateJwk: { d: string };
-    };
-    const { output } = await cli.run(['keys', 'list', '--json']);
+    const [row] = await statement(`SELECT signing_keys::text AS text FROM signing_keys`);
+    expect(row?.['text']).toContain(kid);
+    const { output } = await cli.run(['keys', 'status', '--json']);
     const { output: trail } = await cli.run(['audit', 'list', '--json']);
     expect(output).toContain(kid);
     expect(trail).toContain(kid);
-    expect(output + trail).not.toContain(privateJwk.d);
-    // Nothing but the database is needed for it: no other secret was made on the way.
-    expect(await readdir(cli.keysDirectory)).toEqual(['signing']);
+    for (const text of [String(row?.['text']), output, trail]) {
+      expect(text).not.toMatch(/"(?:[dpq]|dp|dq|qi|privateJwk)"/);
+    }
+    // Nothing is left on this machine.
+    await expect(stat(cli.keysDirectory)).rejects.toThrow('ENOENT');
   });
 
   it('may be brought along, once', async () => {
@@ -85,19 +121,70 @@ describe('Signing keys', () => {
     expect(imported).toMatchObject({ algorithm: 'ES256', stage: 'active' });
     const again = await cli.run(['keys', 'import', '-', '--algorithm', 'ES256'], pem);
     expect(again).toMatchObject({ exitCode: 1, output: '' });
-    expect(again.errors).toContain(`the key ${imported.kid} is there already`);
+    expect(again.errors).toContain(`the key ${imported.kid} is, or was, there already`);
   });
 
-  it('say that a running server needs a restart', async () => {
-    const { output } = await cli.run(['keys', 'generate']);
-    expect(output).toContain('A running server knows it after a restart.');
+  it('may be brought along encrypted, with a passphrase from a file', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const encryption = { cipher: 'aes-256-cbc', passphrase: 'open sesame' };
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString();
+    const file = path.join(cli.environment['HOME'] ?? '', 'passphrase');
+    await writeFile(file, 'open sesame\n');
+    const words = ['import', '-', '--algorithm', 'EdDSA', '--passphrase-file', file];
+    expect(await only(words, pem)).toMatchObject({ algorithm: 'EdDSA', stage: 'active' });
+  });
+
+  it('are not promoted before known resource servers have fetched them, unless forced', async () => {
+    const first = await only(['generate']);
+    const next = await only(['announce']);
+    await statement(`INSERT INTO key_set_readers VALUES
+      ('resource-server', 'https://api.example', ARRAY['${first.kid}'], 1, now(), now())`);
+    const refused = await cli.run(['keys', 'rotate']);
+    expect(refused).toMatchObject({ exitCode: 1, output: '' });
+    expect(refused.errors).toContain(
+      `${next.kid} has not been fetched by https://api.example: wait for them, or give --force`,
+    );
+    expect((await cli.run(['keys', 'status'])).output).toMatch(/https:\/\/api\.example +\S+ +no /);
+    expect(await only(['rotate', '--force'])).toMatchObject({ kid: next.kid, stage: 'active' });
+  });
+
+  it('are wrapped by a new master key, and closed to the old one', async () => {
+    const [oldKey, newKey] = [
+      cli.environment['COUNTERSIGN_MASTER_KEYS'] ?? '',
+      randomBytes(32).toString('base64url'),
+    ];
+    await only(['generate']);
+    const withKeys = (value: string) =>
+      commandLine({ ...cli.environment, COUNTERSIGN_MASTER_KEYS: value });
+    const both = await withKeys(`${newKey},${oldKey}`);
+    const rewrapped = await both.run(['keys', 'rewrap']);
+    expect(rewrapped).toMatchObject({ exitCode: 0, errors: '' });
+    expect(rewrapped.output).toContain('1 of 1 keys were wrapped anew');
+    expect((await both.run(['keys', 'rewrap'])).output).toContain('0 of 1');
+    const late = await cli.run(['keys', 'rewrap']);
+    expect(late).toMatchObject({ exitCode: 1, output: '' });
+    expect(late.errors).toContain('sealed under the master key');
+    await both.remove();
+  });
+
+  it('of development are refused in production', async () => {
+    const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({
+      format: 'jwk',
+    });
+    const production = await commandLine({ ...cli.environment, COUNTERSIGN_ENV: 'production' });
+    const text = JSON.stringify({ ...jwk, kid: 'development-1' });
+    const result = await production.run(['keys', 'import', '-'], text);
+    expect(result).toMatchObject({ exitCode: 1, output: '' });
+    expect(result.errors).toContain('development-1 was created by development');
+    await production.remove();
   });
 
   it.each([
-    [['import', '-'], 'not a PKCS #8 private key for RS256', 1],
+    [['import', '-'], 'not a private key for RS256', 1],
     [['import', 'missing.pem'], "missing.pem can't be read", 2],
-    [['activate', 'nobody'], 'there is no key nobody', 1],
+    [['promote', 'nobody'], 'there is no key nobody', 1],
     [['retire', 'nobody'], 'there is no key nobody', 1],
+    [['revoke', 'nobody'], 'there is no key nobody', 1],
     [['generate', '--algorithm', 'HS256'], 'Allowed choices are RS256, PS256, ES256, EdDSA', 2],
   ])('are refused when they are wrong: %j', async (words, reason, exitCode) => {
     const result = await cli.run(['keys', ...words], 'not a key');
@@ -110,7 +197,6 @@ describe('Signing keys', () => {
     const result = await away.run(['keys', 'generate']);
     expect(result).toMatchObject({ exitCode: 1, output: '' });
     expect(result.errors).toMatch(/^The database can't be used: .*ECONNREFUSED.*\n$/);
-    await expect(stat(away.keysDirectory)).rejects.toThrow('ENOENT');
     await away.remove();
   });
 });

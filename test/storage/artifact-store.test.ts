@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { runWithRequest } from '../../src/observability/request-context.ts';
 import { createArtifactStore } from '../../src/provider/artifact-store.ts';
 import type { ArtifactStore } from '../../src/provider/artifact-store.ts';
 import { createSingleUseStore } from '../../src/provider/single-use-store.ts';
@@ -14,15 +15,15 @@ let replays: string[] = [];
 beforeAll(async () => {
   ground = await storeGround();
   const { encryption } = ground;
-  const store = (prisma: StoreGround['prisma']) =>
+  const store = (sql: StoreGround['sql']) =>
     createArtifactStore({
-      prisma,
+      sql,
       encryption,
       clock: systemClock,
       onReplay: (kind) => replays.push(kind),
       retries: { retrySeconds: 10, retryUnproven: false },
     });
-  stores = [store(ground.prisma), store(ground.other)];
+  stores = [store(ground.sql), store(ground.otherSql)];
 });
 
 afterAll(() => ground.close());
@@ -116,12 +117,12 @@ describe('A single use', () => {
   });
 
   it('is seen by who reads it later, and saving again does not undo it', async () => {
-    const id = await save('PushedAuthorizationRequest');
-    const adapter = stores[1].adapterFor('PushedAuthorizationRequest');
+    const id = await save('DeviceCode');
+    const adapter = stores[1].adapterFor('DeviceCode');
     expect(await adapter.find(id)).not.toHaveProperty('consumed');
     await adapter.consume(id);
     expect(await adapter.find(id)).toMatchObject({ consumed: expect.any(Number) as unknown });
-    await save('PushedAuthorizationRequest', { again: true }, id);
+    await save('DeviceCode', { again: true }, id);
     expect(await adapter.find(id)).toMatchObject({
       again: true,
       consumed: expect.any(Number) as unknown,
@@ -180,9 +181,68 @@ describe('A grant that ends', () => {
   });
 });
 
+describe('A request', () => {
+  const context = () => ({
+    requestId: newId(),
+    address: '192.0.2.7',
+    listener: 'public' as const,
+    method: 'GET',
+    path: '/',
+  });
+
+  it('reads a session once, and the next one sees what another process did meanwhile', async () => {
+    const id = await save('Session', { nonce: 'first' });
+    const find = () => stores[0].adapterFor('Session').find(id);
+    await runWithRequest(context(), async () => {
+      const before = await find();
+      await stores[1].adapterFor('Session').destroy(id);
+      const again = await find();
+      expect([before, again]).toMatchObject([{ nonce: 'first' }, { nonce: 'first' }]);
+      expect(again).not.toBe(before); // the engine writes into what it is given
+    });
+    expect(await runWithRequest(context(), find)).toBeUndefined();
+  });
+
+  it('that writes reads anew', async () => {
+    const id = await save('Interaction', { nonce: 'first' });
+    const adapter = stores[0].adapterFor('Interaction');
+    await runWithRequest(context(), async () => {
+      await adapter.find(id);
+      await save('Interaction', { nonce: 'second' }, id);
+      expect(await adapter.find(id)).toMatchObject({ nonce: 'second' });
+      await stores[0].claimInteraction(id);
+      expect(await adapter.find(id)).toHaveProperty('consumed');
+    });
+  });
+
+  it('never remembers what is used once', async () => {
+    const id = await save('AuthorizationCode');
+    await runWithRequest(context(), async () => {
+      const adapter = stores[0].adapterFor('AuthorizationCode');
+      expect(await adapter.find(id)).not.toHaveProperty('consumed');
+      await stores[1].adapterFor('AuthorizationCode').consume(id);
+      expect(await adapter.find(id)).toHaveProperty('consumed');
+    });
+  });
+});
+
+describe('The grant of a JWT access token', () => {
+  it('is found until it ends or the token is revoked, on whatever process', async () => {
+    const grantId = newId();
+    await save('Grant', { accountId: 'casey' }, grantId);
+    const jti = newId();
+    expect(await stores[0].findGrantOf({ grantId, jti })).toMatchObject({ accountId: 'casey' });
+    await createSingleUseStore(ground.otherSql).revokeToken(jti, new Date('2100-01-01'));
+    expect(await stores[0].findGrantOf({ grantId, jti })).toBeUndefined();
+    expect(await stores[0].findGrantOf({ grantId, jti: newId() })).toBeDefined();
+    await stores[1].destroyGrant(grantId);
+    expect(await stores[0].findGrantOf({ grantId, jti: newId() })).toBeUndefined();
+  });
+});
+
 describe('Identifiers that may be used once', () => {
   it('are new exactly once, of fifty at once on two processes', async () => {
-    const once = [createSingleUseStore(ground.prisma), createSingleUseStore(ground.other)] as const;
+    const once = [createSingleUseStore(ground.sql), createSingleUseStore(ground.otherSql)] as const;
     const use = { issuer: 'web', jti: newId(), expiresAt: new Date('2100-01-01') };
     const answers = values(await atOnce(50, [...once], (store) => store.firstUse(use)));
     expect(answers.filter(Boolean)).toHaveLength(1);
@@ -190,7 +250,7 @@ describe('Identifiers that may be used once', () => {
   });
 
   it('differ by issuer and id, however they are cut', async () => {
-    const store = createSingleUseStore(ground.prisma);
+    const store = createSingleUseStore(ground.sql);
     const expiresAt = new Date('2100-01-01');
     const uses = [
       ['a', 'bc'],
@@ -207,7 +267,7 @@ describe('Identifiers that may be used once', () => {
 
   it('of revoked tokens are known on every process, and may be revoked twice', async () => {
     const jti = newId();
-    const [one, two] = [createSingleUseStore(ground.prisma), createSingleUseStore(ground.other)];
+    const [one, two] = [createSingleUseStore(ground.sql), createSingleUseStore(ground.otherSql)];
     expect(await two.isRevoked(jti)).toBe(false);
     await one.revokeToken(jti, new Date('2100-01-01'));
     await two.revokeToken(jti, new Date('2100-01-01'));

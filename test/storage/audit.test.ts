@@ -40,7 +40,7 @@ afterEach(async () => {
 
 describe('the audit table', () => {
   it('gives rows back as they were added', async () => {
-    const store = createAuditStore(database.prisma);
+    const store = createAuditStore(database);
     const full = row({
       at: new Date(start + 123),
       actorType: 'customer',
@@ -55,7 +55,7 @@ describe('the audit table', () => {
   });
 
   it('takes a thousand rows in one statement, and the same batch twice without doubling it', async () => {
-    const store = createAuditStore(database.prisma);
+    const store = createAuditStore(database);
     const rows = Array.from({ length: 1000 }, () => row());
     const client = new pg.Client(server.connection);
     await client.connect();
@@ -75,7 +75,7 @@ describe('the audit table', () => {
   });
 
   it('is searched by type, client, customer and time, the newest first', async () => {
-    const store = createAuditStore(database.prisma);
+    const store = createAuditStore(database);
     const at = (seconds: number): Date => new Date(start + seconds * 1000);
     const rows = [
       row({ at: at(1), clientId: 'a', customerId: 'x' }),
@@ -99,7 +99,7 @@ describe('the audit table', () => {
   });
 
   it('tells rows that it will never take from a database that can not serve', async () => {
-    const store = createAuditStore(database.prisma);
+    const store = createAuditStore(database);
     const errorOf = (rows: AuditRow[]): Promise<unknown> =>
       store.insertMany(rows).then(
         () => undefined,
@@ -120,7 +120,7 @@ describe('the audit table', () => {
 describe('the audit trail on the database', () => {
   function openTrail(): AuditTrail {
     return createAuditTrail({
-      store: createAuditStore(database.prisma),
+      store: createAuditStore(database),
       clock: { now: () => new Date(start) },
       logger: silentLogger,
       metrics: createMetrics(),

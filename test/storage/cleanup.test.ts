@@ -87,12 +87,29 @@ describe('a run', () => {
     await prisma.loginThrottle.createMany({
       data: all.map(({ expiresAt, key }) => ({ keyDigest: key, failures: 1, expiresAt })),
     });
+    await prisma.initialAccessToken.createMany({
+      data: all.map(({ expiresAt, key }) => ({
+        digest: key,
+        permissions: {},
+        profile: 'baseline',
+        expiresAt,
+      })),
+    });
+
+    await prisma.consentIdempotency.createMany({
+      data: all.map(({ expiresAt, key }, i) => ({
+        ...{ clientId: 'tpp', endpoint: 'consent', key: String(i), consentId: 'any' },
+        ...{ requestDigest: key, expiresAt },
+      })),
+    });
 
     expect(await cleanup().runOnce()).toEqual({
       artifacts: 1,
       replay_identifiers: 1,
       revoked_tokens: 1,
       login_throttles: 1,
+      initial_access_tokens: 1,
+      consent_idempotency: 1,
       audit_events: 0,
     });
     expect(await prisma.artifact.count()).toBe(3);

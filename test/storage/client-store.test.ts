@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createClientStore } from '../../src/clients/client-store.ts';
-import type { ClientDraft, ClientStore } from '../../src/clients/client-store.ts';
+import type { ClientDraft } from '../../src/clients/client-rows-store.ts';
+import type { ClientStore } from '../../src/clients/client-store.ts';
 import type { ChangeSource } from '../../src/database/changes.ts';
 import { noChanges } from '../../src/database/changes.ts';
 import { createResourceServerStore } from '../../src/resource-servers/resource-server-store.ts';

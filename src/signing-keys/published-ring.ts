@@ -1,0 +1,161 @@
+import { hostname } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { JWK } from 'jose';
+import type { Logger } from '../observability/logger.ts';
+import { Problem } from '../problem.ts';
+import type { KeyRingStore, OpenedKey } from './key-ring-store.ts';
+import type { ProcessStore } from './process-store.ts';
+import {
+  jwksOf,
+  kidsOf,
+  readRing,
+  signableKids,
+  versionOf,
+  withKnownKeys,
+} from './ring-reading.ts';
+import type { Rotation } from './rotation.ts';
+
+/** The key ring as one process publishes it. */
+export interface PublishedRing {
+  /**
+   * Reads the ring, in the order in which its keys sign. From now on no key begins to sign that this process does not
+   * publish. Problem('signing_key_invalid') when nothing can sign.
+   */
+  join(): Promise<readonly JWK[]>;
+  /** Kids that are published now. */
+  kids(): readonly string[];
+  /** Follows every change, and carries out the schedule, until it is stopped. `onSwap` publishes other keys. */
+  start(onSwap: (keys: readonly JWK[]) => void): void;
+  stop(): Promise<void>;
+}
+
+interface Dependencies {
+  store: Pick<KeyRingStore, 'open'>;
+  processes: ProcessStore;
+  rotation: Pick<Rotation, 'runDue'>;
+  /** Changes that other processes make to the ring. */
+  changes: {
+    subscribe(topic: 'signing-keys', onChange: () => void): void;
+    /** Whether they are heard at the moment. */
+    isLive(): boolean;
+  };
+  logger: Logger;
+}
+
+/**
+ * Between two looks at the database: half of the second within which every process follows, for where changes are not
+ * heard. While they are, a look comes with each change, and as a sign of life three times within the 15 s for which a
+ * process counts as alive.
+ */
+const lookMs = 500;
+const reportMs = 5000;
+
+/** One process's share of the key ring. */
+export function createPublishedRing(deps: Dependencies): PublishedRing {
+  const { processes, rotation, changes, logger } = deps;
+  const follower = createFollower(deps);
+  const closing = new AbortController();
+  let wake = new AbortController();
+  let loop: Promise<void> | undefined;
+  let isTold = false;
+
+  changes.subscribe('signing-keys', () => {
+    follower.hear();
+    wake.abort();
+  });
+
+  async function step(onSwap: OnSwap): Promise<void> {
+    try {
+      await follower.follow(onSwap);
+      await rotation.runDue(follower.ring());
+      if (isTold) logger.info('The key ring is followed again');
+      isTold = false;
+    } catch (error) {
+      follower.hear();
+      // Once, however long it lasts: the keys that are published stay as they are.
+      if (!isTold) logger.error('The key ring could not be followed; trying again', { error });
+      isTold = true;
+    }
+  }
+
+  async function run(onSwap: OnSwap): Promise<void> {
+    while (!closing.signal.aborted) {
+      wake = new AbortController();
+      await step(onSwap);
+      const signal = AbortSignal.any([closing.signal, wake.signal]);
+      await wait(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  return {
+    join: () => follower.join(),
+    kids: () => kidsOf(follower.ring()),
+    start(onSwap) {
+      loop ??= run(onSwap);
+    },
+    async stop() {
+      closing.abort();
+      await loop;
+      // A database that is away forgets the process by itself.
+      await processes.leave(follower.id).catch(() => undefined);
+    },
+  };
+}
+
+type OnSwap = (keys: readonly JWK[]) => void;
+
+function createFollower({ store, processes, changes, logger }: Dependencies) {
+  const self = { id: randomUUID(), host: hostname() };
+  let ring: readonly OpenedKey[] = [];
+  let isChanged = true;
+  let reportedAt = -Infinity;
+  const told = new Set<string>();
+
+  async function report(published: readonly string[]): Promise<void> {
+    await processes.report({ ...self, published });
+    reportedAt = performance.now();
+  }
+
+  /** Once a key, because it is read every few seconds. */
+  function tellFaults(keys: readonly OpenedKey[]): void {
+    for (const { kid, fault } of keys) {
+      if (fault === undefined || told.has(kid)) continue;
+      told.add(kid);
+      logger.error('A signing key can not be used', { kid, reason: fault });
+    }
+  }
+
+  return {
+    id: self.id,
+    ring: () => ring,
+    /** Something may be different. */
+    hear() {
+      isChanged = true;
+    },
+
+    async join(): Promise<readonly JWK[]> {
+      await report([]); // before the ring is read: whoever promotes a key meanwhile waits for this process
+      ring = await readRing(store);
+      const faults = ring.flatMap(({ fault }) => fault ?? []);
+      if (faults.length > 0) {
+        throw new Problem('signing_key_invalid', { detail: faults.join('; ') });
+      }
+      reportedAt = -Infinity; // what is published now is reported by the first step
+      return jwksOf(ring);
+    },
+
+    /** What is published is reported after it is. */
+    async follow(onSwap: OnSwap): Promise<void> {
+      const isDue = performance.now() - reportedAt >= reportMs;
+      if (!isChanged && !isDue && changes.isLive()) return;
+      isChanged = false;
+      const read = withKnownKeys(await readRing(store), ring);
+      tellFaults(read);
+      const isOther = versionOf(read) !== versionOf(ring);
+      if (isOther) onSwap(jwksOf(read));
+      ring = read;
+      if (isOther || isDue) await report(signableKids(ring));
+    },
+  };
+}
