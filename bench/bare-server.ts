@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Provider from 'oidc-provider';
 import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider';
@@ -26,7 +27,8 @@ const listenerOptions = {
 const provider = createBareProvider();
 const handle = provider.callback();
 const server = createMutualTlsListener(listenerOptions, (request, response) => {
-  void handle(request, response);
+  const isInteraction = request.url?.startsWith('/interaction/') === true;
+  void (isInteraction ? allowAtOnce(request, response) : handle(request, response));
 });
 const listening = new Promise<void>((resolve) => server.listen(mtlsPort, '127.0.0.1', resolve));
 
@@ -146,11 +148,7 @@ async function mintTokens(lane: number): Promise<LaneTokens> {
 async function grantTo(clientId: string) {
   const client = await provider.Client.find(clientId);
   if (client === undefined) throw new Error(`no client ${clientId}`);
-  const grant = new provider.Grant({ accountId, clientId });
-  grant.addOIDCScope('openid profile');
-  grant.addResourceScope(accountsApi, 'accounts');
-  grant.addResourceScope(opaqueApi, 'statements');
-  const grantId = await grant.save();
+  const grantId = await allow(clientId);
   return {
     accountId,
     client,
@@ -162,13 +160,36 @@ async function grantTo(clientId: string) {
   };
 }
 
+/** In place of pages: the customer is logged in and has allowed everything. What follows has a session as ours has. */
+async function allowAtOnce(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { params } = await provider.interactionDetails(request, response);
+  const grantId = await allow(String(params['client_id']));
+  await provider.interactionFinished(request, response, {
+    login: { accountId },
+    consent: { grantId },
+  });
+}
+
+function allow(clientId: string): Promise<string> {
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope('openid profile');
+  grant.addResourceScope(accountsApi, 'accounts');
+  grant.addResourceScope(opaqueApi, 'statements');
+  return grant.save();
+}
+
 /** The least that oidc-provider needs to store. */
 function mapAdapter(): Adapter {
   const stored = new Map<string, AdapterPayload>();
+  const idsByUid = new Map<string, string>();
   return {
-    upsert: (id, payload) => Promise.resolve(void stored.set(id, payload)),
+    upsert(id, payload) {
+      stored.set(id, payload);
+      if (payload.uid !== undefined) idsByUid.set(payload.uid, id);
+      return Promise.resolve();
+    },
     find: (id) => Promise.resolve(stored.get(id)),
-    findByUid: () => Promise.resolve(undefined),
+    findByUid: (uid) => Promise.resolve(stored.get(idsByUid.get(uid) ?? '')),
     findByUserCode: () => Promise.resolve(undefined),
     consume(id) {
       const payload = stored.get(id);

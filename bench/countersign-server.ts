@@ -60,6 +60,7 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl }: Plac
     COUNTERSIGN_OPERATIONS_PORT: '0',
     COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
     COUNTERSIGN_ACCESS_TOKEN_TTL: '900',
+    COUNTERSIGN_REVOCATION_WITHOUT_SOURCE: 'accept', // our own certificates name neither list nor responder
     DATABASE_URL: databaseUrl,
   };
 }
@@ -67,7 +68,8 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl }: Plac
 function materialOf({ signingKey, keys, server, authority }: World): Material {
   const bytes = (text: string) => Buffer.from(text, 'base64url');
   return {
-    signingKeys: [signingKey],
+    signingKeys: [{ ...signingKey, kid: signingKey.kid ?? 'bench', alg: 'RS256', stage: 'active' }],
+    masterKeys: [bytes(keys.encryption)],
     cookieKeys: [bytes(keys.cookie)],
     encryptionKeys: [bytes(keys.encryption)],
     digestKey: bytes(keys.digest),

@@ -14,12 +14,13 @@ import { runRounds } from './parts/rounds.ts';
 import { seed } from './parts/seed.ts';
 import type { ServerCalls, Usage } from './parts/server-calls.ts';
 import { measureStarts } from './parts/start-time.ts';
+import { measureUpkeep } from './parts/upkeep.ts';
 import { createWorld, serverNames, writeWorld } from './parts/world.ts';
 import type { ServerName, World } from './parts/world.ts';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '6' },
     milliseconds: { type: 'string', default: '700' },
     grants: { type: 'string', default: '1000000' },
     database: { type: 'string' },
@@ -62,6 +63,7 @@ async function main(): Promise<void> {
       ours: await usageOf(processes, 'large'),
       bare: await usageOf(processes, 'bare'),
     },
+    upkeep: await measureUpkeep(processes, world.places.large.databaseUrl, progress),
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
     postgresVersion: databases.version,
@@ -99,6 +101,7 @@ async function startProcesses(
     bare: await start('bare'),
     large: await start('large'),
     second: await start('second'),
+    wide: await start('wide'),
     small: await start('small'),
   };
   const load = startChild<LoadCalls>(file('load-generator'), [worldFile], logFile('load'));
@@ -109,6 +112,7 @@ async function startProcesses(
 async function fill({ places }: World): Promise<void> {
   progress('filling the databases');
   await seed(places.large.databaseUrl, { clients: 100_000, grants: Number(options.grants) });
+  await seed(places.wide.databaseUrl, { clients: 100_000, grants: 1000 });
   await seed(places.small.databaseUrl, { clients: places.small.clients, grants: 1000 });
 }
 

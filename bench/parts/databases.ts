@@ -7,7 +7,7 @@ import { createLogger } from '../../src/observability/logger.ts';
 /** The databases of a run. */
 export interface Databases {
   /** Connection strings. */
-  urls: Record<'large' | 'small' | 'startup', string>;
+  urls: Record<'large' | 'wide' | 'small' | 'startup', string>;
   /** What Postgres says of itself. */
   version: string;
   close(): Promise<void>;
@@ -21,7 +21,7 @@ export async function createDatabases(
   const { url, stop } =
     serverUrl === undefined ? await embedded(directory) : { url: serverUrl, stop: () => undefined };
   const run = randomBytes(4).toString('hex');
-  const names = ['large', 'small', 'startup'] as const;
+  const names = ['large', 'wide', 'small', 'startup'] as const;
   const nameOf = (name: string) => `bench_${run}_${name}`;
   const version = await administer(url, async (admin) => {
     for (const name of names) await admin.query(`CREATE DATABASE ${nameOf(name)}`);
@@ -31,6 +31,7 @@ export async function createDatabases(
   return {
     urls: {
       large: withDatabase(url, nameOf('large')),
+      wide: withDatabase(url, nameOf('wide')),
       small: withDatabase(url, nameOf('small')),
       startup: withDatabase(url, nameOf('startup')),
     },

@@ -29,7 +29,7 @@ export const flowTitles: Record<FlowName, string> = {
   login: 'first login + consent + code exchange',
 };
 
-/** What bare oidc-provider is measured with: it has no pages, and introspects no JWT. */
+/** What bare oidc-provider is measured with: it has no pages to log in at, and introspects no JWT. */
 export const bareFlows: readonly FlowName[] = [
   'client-credentials',
   'client-credentials-opaque',
@@ -39,6 +39,7 @@ export const bareFlows: readonly FlowName[] = [
   'userinfo',
   'discovery',
   'jwks',
+  'authorization',
 ];
 
 /** What the size of the tables could slow down. */

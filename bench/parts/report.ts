@@ -5,6 +5,8 @@ import { samplesOf } from './rounds.ts';
 import type { Measurements, Subject } from './rounds.ts';
 import type { Usage } from './server-calls.ts';
 import { median, quantile } from './statistics.ts';
+import { upkeepRows } from './upkeep.ts';
+import type { UpkeepFinding } from './upkeep.ts';
 
 /** Everything that one run found out. */
 export interface Findings {
@@ -14,6 +16,7 @@ export interface Findings {
   /** After all load. */
   memory: Record<'ours' | 'bare', Usage>;
   startMs: readonly number[];
+  upkeep: readonly UpkeepFinding[];
   loadAverages: { before: number; after: number };
   postgresVersion: string;
   minutes: number;
@@ -47,13 +50,20 @@ export function report(findings: Findings): string {
     ...table(
       [
         'flow',
-        'CPU µs, 10 clients',
-        '100,000 clients, a million grants',
+        'CPU µs: 10 clients, 1,000 grants',
+        '100,000 clients',
         'ratio',
-        'p50 ms',
-        'p50 ms',
+        'and 1,000,000 grants',
+        'ratio',
       ],
       sizeSensitiveFlows.map((flow) => sizeRow(measurements, flow)),
+    ),
+    '',
+    `While ${String(upkeepRows)} expired rows are cleaned up and the table is vacuumed without pause:`,
+    '',
+    ...table(
+      ['flow', 'per second', 'p50 ms', 'p99 ms', 'during it', 'p50 ms', 'p99 ms'],
+      findings.upkeep.map(upkeepRow),
     ),
     '',
     'SQL statements of one unit, caches warm:',
@@ -81,16 +91,32 @@ function flowRow(findings: Findings, flow: FlowName): string[] {
   const measured = [ours.perSecond.toFixed(0), ours.p50Ms.toFixed(1), ours.p99Ms.toFixed(1), sql];
   if (!bareFlows.includes(flow)) return [flowTitles[flow], both(ours), '', '', ...measured];
   const bare = summary(findings.measurements, flow, 'bare');
-  const ratio = `${(ours.median / bare.median).toFixed(2)} (${(ours.best / bare.best).toFixed(2)})`;
-  return [flowTitles[flow], both(ours), both(bare), ratio, ...measured];
+  return [flowTitles[flow], both(ours), both(bare), ratioOf(ours, bare), ...measured];
 }
 
 function sizeRow(measurements: Measurements, flow: FlowName): string[] {
   const small = summary(measurements, flow, 'small');
+  const wide = summary(measurements, flow, 'wide');
   const large = summary(measurements, flow, 'ours');
-  const ratio = `${(large.median / small.median).toFixed(2)} (${(large.best / small.best).toFixed(2)})`;
-  const latencies = [small.p50Ms.toFixed(1), large.p50Ms.toFixed(1)];
-  return [flowTitles[flow], both(small), both(large), ratio, ...latencies];
+  const grown = [both(wide), ratioOf(wide, small), both(large), ratioOf(large, wide)];
+  return [flowTitles[flow], both(small), ...grown];
+}
+
+type Summary = ReturnType<typeof summary>;
+
+function ratioOf(one: Summary, other: Summary): string {
+  return `${(one.median / other.median).toFixed(2)} (${(one.best / other.best).toFixed(2)})`;
+}
+
+/** What a caller notices of the upkeep. */
+function upkeepRow({ flow, quiet, busy }: UpkeepFinding): string[] {
+  const [before, during] = [quiet, busy].map((samples) => ({
+    perSecond: median(samples.map((sample) => sample.perSecond)).toFixed(0),
+    p50: median(samples.map((sample) => sample.p50Ms)).toFixed(1),
+    p99: median(samples.map((sample) => sample.p99Ms)).toFixed(1),
+  }));
+  const cells = [before, during].flatMap((row) => [row?.perSecond, row?.p50, row?.p99]);
+  return [flowTitles[flow], ...cells.map((cell) => cell ?? '')];
 }
 
 function tokenLines(measurements: Measurements): string[] {

@@ -7,11 +7,12 @@ import { shuffled } from './statistics.ts';
 import type { ServerName } from './world.ts';
 
 /** Which servers a slot loads; "both" are the two processes on one database. */
-export type Subject = 'ours' | 'bare' | 'small' | 'both';
+export type Subject = 'ours' | 'bare' | 'wide' | 'small' | 'both';
 
 const serversOf: Record<Subject, ServerName[]> = {
   ours: ['large'],
   bare: ['bare'],
+  wide: ['wide'],
   small: ['small'],
   both: ['large', 'second'],
 };
@@ -73,8 +74,10 @@ async function runRound(
 
 /** Code that ran more is compiled better: all servers of ours begin with the same work. */
 function warmUp(): PlannedSlot[] {
-  const small = flowNames.map((flow) => ({ flow, subject: 'small' as const }));
-  return [...everySlot(), ...small];
+  const others = (['wide', 'small'] as const).flatMap((subject) =>
+    flowNames.map((flow) => ({ flow, subject })),
+  );
+  return [...everySlot(), ...others];
 }
 
 function everySlot(): PlannedSlot[] {
@@ -87,6 +90,7 @@ function everySlot(): PlannedSlot[] {
   return [
     ...slots('ours', [...flowNames, ...turns]),
     ...slots('bare', [...bareFlows, ...turns]),
+    ...slots('wide', sizeSensitiveFlows),
     ...slots('small', sizeSensitiveFlows),
     ...slots('both', ['client-credentials']),
   ];

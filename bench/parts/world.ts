@@ -25,10 +25,11 @@ export const laneCount = 8;
 export const activeClients = 1000;
 
 /** The servers that run side by side. */
-export const serverNames = ['bare', 'large', 'second', 'small'] as const;
+export const serverNames = ['bare', 'large', 'second', 'wide', 'small'] as const;
 /**
  * "bare" is oidc-provider alone. "large" is Countersign on a database of 100,000 clients and a million grants, "second"
- * another process on the same one, "small" one on a database with 10 clients.
+ * another process on the same one, "wide" one with 100,000 clients and a thousand grants, "small" one with 10 clients and a
+ * thousand grants: what differs between the last two is the clients, and between "large" and "wide" the grants.
  */
 export type ServerName = (typeof serverNames)[number];
 
@@ -64,7 +65,7 @@ export const subjectPattern = 'CN=lane-#,O=Example TPP\\, Ltd,2.5.4.97=PSDGB-FCA
 /** Makes keys, certificates and ports. */
 export async function createWorld(
   directory: string,
-  databases: Record<'large' | 'small', string>,
+  databases: Record<'large' | 'wide' | 'small', string>,
 ): Promise<World> {
   const clock = systemClock;
   const authority = await createCertificateAuthority({ clock, commonName: 'Bench CA' });
@@ -96,6 +97,7 @@ export async function createWorld(
         issuer,
         mtlsOrigin,
       },
+      wide: await newPlace({ databaseUrl: databases.wide, clients: activeClients }),
       small: await newPlace({ databaseUrl: databases.small, clients: 10 }),
     },
   };

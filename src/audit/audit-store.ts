@@ -1,4 +1,5 @@
 import type { PrismaClient } from '../database/generated/client.ts';
+import type { Sql, Statement } from '../database/sql.ts';
 import type { AuditActor, AuditEntry, AuditEventType } from './events.ts';
 
 /** An audit event as it is kept. */
@@ -56,23 +57,33 @@ export function isRowRefused(error: unknown): boolean {
   return codesOf(error).some((code) => typeof code === 'string' && rowErrorState.test(code));
 }
 
-/** The audit table over Prisma. Errors are those of the database client. */
-export function createAuditStore(
-  prisma: Pick<PrismaClient, '$executeRaw' | 'auditEvent'>,
-): AuditStore {
+/**
+ * One parameter whatever the number of rows: one prepared statement. A batch that is sent again after a connection was
+ * lost between commit and answer must not fail nor double, hence ON CONFLICT.
+ */
+const insertMany: Statement = {
+  name: 'audit_insert_many',
+  text: `INSERT INTO audit_events
+      (id, at, type, outcome, actor_type, actor_id, client_id, customer_id, address, request_id, detail)
+    SELECT r.id, r.at, r.type, r.outcome, r."actorType", r."actorId", r."clientId", r."customerId",
+           r.address, r."requestId", r.detail
+    FROM jsonb_to_recordset($1::jsonb) AS r
+      (id uuid, at timestamptz, type text, outcome text, "actorType" text, "actorId" text, "clientId" text,
+       "customerId" text, address text, "requestId" text, detail jsonb)
+    ON CONFLICT (id) DO NOTHING`,
+};
+
+/** The audit table. Errors are those of the database. */
+export function createAuditStore({
+  sql,
+  prisma,
+}: {
+  sql: Pick<Sql, 'run'>;
+  prisma: Pick<PrismaClient, 'auditEvent'>;
+}): AuditStore {
   return {
     async insertMany(rows) {
-      // One parameter whatever the number of rows: one prepared statement. A batch that is sent again after a connection was
-      // lost between commit and answer must not fail nor double, hence ON CONFLICT.
-      await prisma.$executeRaw`
-        INSERT INTO audit_events
-          (id, at, type, outcome, actor_type, actor_id, client_id, customer_id, address, request_id, detail)
-        SELECT r.id, r.at, r.type, r.outcome, r."actorType", r."actorId", r."clientId", r."customerId",
-               r.address, r."requestId", r.detail
-        FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) AS r
-          (id uuid, at timestamptz, type text, outcome text, "actorType" text, "actorId" text, "clientId" text,
-           "customerId" text, address text, "requestId" text, detail jsonb)
-        ON CONFLICT (id) DO NOTHING`;
+      await sql.run(insertMany, [JSON.stringify(rows)]);
     },
     async search({ types, clientId, customerId, since, until, limit }) {
       const rows = await prisma.auditEvent.findMany({

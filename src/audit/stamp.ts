@@ -9,9 +9,22 @@ import { createUuidSequence } from './uuid.ts';
 /** UTF-16 units; identifiers in refusals come from the caller and may be anything. */
 const maxIdentifierLength = 512;
 
+function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\u0000');
+}
+
 /** PostgreSQL's text and jsonb hold neither U+0000 nor lone surrogates; one such row would block the whole batch. */
 function storable(text: string): string {
-  return text.toWellFormed().replaceAll('\u0000', '\uFFFD');
+  return isStorable(text) ? text : text.toWellFormed().replaceAll('\u0000', '\uFFFD');
+}
+
+function isStorableJson(value: unknown): boolean {
+  if (typeof value === 'string') return isStorable(value);
+  if (typeof value !== 'object' || value === null) return true;
+  for (const [key, member] of Object.entries(value)) {
+    if (!isStorable(key) || !isStorableJson(member)) return false;
+  }
+  return true;
 }
 
 function storableJson(value: unknown): unknown {
@@ -31,7 +44,8 @@ function identifier(text: string | undefined): string | null {
 function detailOf(entry: AuditEntry): Record<string, unknown> {
   const reason = entry.outcome === 'success' ? undefined : currentRequest()?.reason;
   const detail = reason === undefined ? entry.detail : { reason, ...entry.detail };
-  return storableJson(redact(detail ?? {})) as Record<string, unknown>;
+  const clean = redact(detail ?? {});
+  return (isStorableJson(clean) ? clean : storableJson(clean)) as Record<string, unknown>;
 }
 
 /**
@@ -52,7 +66,7 @@ export function createStamp(clock: Clock): (entry: AuditEntry) => AuditRow {
       clientId: identifier(entry.clientId),
       customerId: identifier(entry.customerId),
       address: identifier(request?.address),
-      requestId: identifier(request?.requestId),
+      requestId: request?.requestId ?? null,
       detail: detailOf(entry),
     };
   };

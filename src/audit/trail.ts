@@ -1,13 +1,15 @@
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { alreadyRedacted } from '../observability/redact.ts';
+import { currentRequest } from '../observability/request-context.ts';
 import type { AuditRow, AuditStore } from './audit-store.ts';
 import { createBacklog } from './backlog.ts';
 import { createCommitLoop } from './commit-loop.ts';
 import type { AuditEntry } from './events.ts';
 import { createStamp } from './stamp.ts';
 
-/** Where everything that must be provable later is written down. Every entry is a log line as well. */
+/** Where everything that must be provable later is written down. Every entry is in the log as well. */
 export interface AuditTrail {
   /** Notes the entry and returns at once; it is committed within the flush interval, or later when the database is away. */
   record(entry: AuditEntry): void;
@@ -33,9 +35,10 @@ export interface AuditTrailOptions {
   batchSize: number;
 }
 
-function logRow(logger: Logger, row: AuditRow): void {
+/** Into the log line of its request, or as a line of its own. All of it was redacted when it was stamped. */
+function logRow(logger: Logger, row: AuditRow, isUrgent: boolean): void {
   const { id, type, outcome, actorType, actorId, clientId, customerId, detail } = row;
-  logger.info('Audit event', {
+  const event = {
     auditId: id,
     type,
     outcome,
@@ -44,7 +47,10 @@ function logRow(logger: Logger, row: AuditRow): void {
     clientId: clientId ?? undefined,
     customerId: customerId ?? undefined,
     detail,
-  });
+  };
+  const events = isUrgent ? undefined : currentRequest()?.events;
+  if (events !== undefined) events.push(event);
+  else logger.info('Audit event', { ...event, detail: alreadyRedacted(detail) });
 }
 
 /**
@@ -59,7 +65,7 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
 
   const add = (entry: AuditEntry, settle?: (failure?: Error) => void): void => {
     const row = stamp(entry);
-    logRow(options.logger, row);
+    logRow(options.logger, row, settle !== undefined);
     const pending = settle === undefined ? { row } : { row, settle };
     if (closed) {
       backlog.drop(pending, { reason: 'the trail is closed' });

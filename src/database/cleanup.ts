@@ -9,6 +9,8 @@ const COLUMNS = {
   replay_identifiers: 'expires_at',
   revoked_tokens: 'expires_at',
   login_throttles: 'expires_at',
+  initial_access_tokens: 'expires_at',
+  consent_idempotency: 'expires_at',
   audit_events: 'at',
 } as const;
 
@@ -102,6 +104,8 @@ function tasks({ clock, auditRetentionDays }: CleanupOptions): Task[] {
     replay_identifiers: MARGIN_SECONDS,
     revoked_tokens: MARGIN_SECONDS,
     login_throttles: MARGIN_SECONDS,
+    initial_access_tokens: MARGIN_SECONDS,
+    consent_idempotency: MARGIN_SECONDS,
     ...(auditRetentionDays !== undefined && { audit_events: auditRetentionDays * DAY_SECONDS }),
   };
   return Object.entries(kept).map(([table, seconds]) => ({
@@ -141,6 +145,8 @@ async function run(
     replay_identifiers: 0,
     revoked_tokens: 0,
     login_throttles: 0,
+    initial_access_tokens: 0,
+    consent_idempotency: 0,
     audit_events: 0,
   };
   for (const task of tasks(options)) {

@@ -3,6 +3,8 @@ import pg from 'pg';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
 import { PrismaClient } from './generated/client.ts';
+import { createSql } from './sql.ts';
+import type { Sql } from './sql.ts';
 
 /** A connection string, or the socket of the embedded server (`host` is then a folder). */
 export type DatabaseConnection =
@@ -23,6 +25,8 @@ export interface DatabaseOptions {
 /** The open database. */
 export interface Database {
   prisma: PrismaClient;
+  /** The same sessions for the statements that every token or page needs. */
+  sql: Sql;
   /** Resolves when the database answers; else Problem database_unavailable. */
   ping(): Promise<void>;
   /** Ends all sessions once their statements are done. */
@@ -98,7 +102,7 @@ async function ping(pool: pg.Pool): Promise<void> {
 }
 
 /**
- * Opens the database: Prisma on one pool of sessions. Nothing is connected yet; each call connects as it needs, so a
+ * Opens the database: Prisma and plain statements on one pool of sessions. Nothing is connected yet; each call connects as it needs, so a
  * database that comes back is used again without a restart. See {@link isDatabaseUnavailable} in unavailable.ts for
  * the errors of one that is away.
  */
@@ -115,6 +119,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const prisma = new PrismaClient({ adapter, errorFormat: 'minimal' });
   return {
     prisma,
+    sql: createSql(pool, { areNamed: !behindPgBouncer }),
     ping: () => ping(pool),
     async close() {
       await prisma.$disconnect();

@@ -50,6 +50,9 @@ const unprintable = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 
 const plainKey = /^[\w.-]+$/;
 
+/** Whether there may be something to escape: all of it that JSON leaves as it is lies above "~". */
+const beyondPlainText = /[\u007f-\uffff]/;
+
 function escapeUnprintable(text: string): string {
   return text.replace(unprintable, (character) => {
     if (character === '\n') return '\\n';
@@ -70,7 +73,8 @@ function asText(line: Line): string {
 
 function asJson({ at, level, message, fields }: Line): string {
   const fixed = { at, level, message };
-  return escapeUnprintable(JSON.stringify(Object.assign({ ...fixed }, fields, fixed)));
+  const text = JSON.stringify(Object.assign({ ...fixed }, fields, fixed));
+  return beyondPlainText.test(text) ? escapeUnprintable(text) : text;
 }
 
 function fieldsOfRequest(): Record<string, unknown> {

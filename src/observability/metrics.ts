@@ -27,7 +27,12 @@ export interface Metrics {
   cleanupOldestExpiredSeconds: GaugeHandle<'table'>;
   cleanupDeletedRows: CounterHandle<'table'>;
   tlsHandshakeFailures: CounterHandle<'reason'>;
+  certificateHeadersDropped: CounterHandle<'reason'>;
   certificateExpirySeconds: GaugeHandle<'name'>;
+  certificateReloadsRefused: CounterHandle<never>;
+  revocationChecks: CounterHandle<'outcome'>;
+  revocationFailures: CounterHandle<'method'>;
+  revocationListAgeSeconds: GaugeHandle<'source'>;
   /** Runs `collect` before each scrape, for values that are read and not counted, such as the size of a pool. */
   onScrape(collect: () => void): void;
   /** The Prometheus text exposition. */
@@ -71,7 +76,14 @@ const errorCodes = oneOf([
 
 function requestMetrics(
   registry: Registry,
-): Pick<Metrics, 'httpRequestSeconds' | 'tokensIssued' | 'refusals' | 'tlsHandshakeFailures'> {
+): Pick<
+  Metrics,
+  | 'httpRequestSeconds'
+  | 'tokensIssued'
+  | 'refusals'
+  | 'tlsHandshakeFailures'
+  | 'certificateHeadersDropped'
+> {
   return {
     httpRequestSeconds: createHistogram(registry, {
       name: 'countersign_http_request_seconds',
@@ -92,6 +104,11 @@ function requestMetrics(
       name: 'countersign_tls_handshake_failures_total',
       help: 'TLS handshakes that failed.',
       labels: { reason: firstSeen(50) },
+    }),
+    certificateHeadersDropped: createCounter(registry, {
+      name: 'countersign_certificate_headers_dropped_total',
+      help: 'Requests that told of a client certificate in a header and were not believed.',
+      labels: { reason: oneOf(['no_proxy', 'not_configured', 'public_host']) },
     }),
   };
 }
@@ -156,6 +173,7 @@ function upkeepMetrics(
   | 'cleanupOldestExpiredSeconds'
   | 'cleanupDeletedRows'
   | 'certificateExpirySeconds'
+  | 'certificateReloadsRefused'
 > {
   return {
     cleanupBacklogRows: createGauge(registry, {
@@ -173,10 +191,37 @@ function upkeepMetrics(
       help: 'Expired rows deleted.',
       labels: { table: firstSeen(30) },
     }),
+    certificateReloadsRefused: createCounter(registry, {
+      name: 'countersign_certificate_reloads_refused_total',
+      help: 'Changed certificates or truststores that were not taken; the old ones stay.',
+      labels: {},
+    }),
     certificateExpirySeconds: createGauge(registry, {
       name: 'countersign_certificate_expiry_seconds',
       help: 'Seconds until a certificate in use expires; negative afterwards.',
       labels: { name: firstSeen(50) },
+    }),
+  };
+}
+
+function revocationMetrics(
+  registry: Registry,
+): Pick<Metrics, 'revocationChecks' | 'revocationFailures' | 'revocationListAgeSeconds'> {
+  return {
+    revocationChecks: createCounter(registry, {
+      name: 'countersign_revocation_checks_total',
+      help: 'Client certificates checked for revocation, by outcome.',
+      labels: { outcome: oneOf(['good', 'revoked', 'unknown', 'accepted']) },
+    }),
+    revocationFailures: createCounter(registry, {
+      name: 'countersign_revocation_failures_total',
+      help: 'Revocation lists and OCSP answers that could not be had or used.',
+      labels: { method: oneOf(['crl', 'ocsp']) },
+    }),
+    revocationListAgeSeconds: createGauge(registry, {
+      name: 'countersign_revocation_list_age_seconds',
+      help: 'Seconds since a revocation list in use was made.',
+      labels: { source: firstSeen(100) },
     }),
   };
 }
@@ -200,6 +245,7 @@ export function createMetrics({ version = 'unknown' }: { version?: string } = {}
     ...auditMetrics(registry),
     ...databaseMetrics(registry),
     ...upkeepMetrics(registry),
+    ...revocationMetrics(registry),
     onScrape(collect) {
       collectors.push(collect);
     },

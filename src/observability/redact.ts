@@ -37,6 +37,14 @@ const privateJwkMembers = new Set(['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'])
 /** Error codes such as ECONNREFUSED, P2002 or 57P01; an authorization code has at least 43 characters. */
 const errorCode = /^\w{1,40}$/;
 
+/** Marks what {@link redact} gave before; a symbol that is nowhere else, so that no input can bear it. */
+const clean = Symbol('clean');
+
+/** Stands in a value for something that was redacted already, which is then taken as it is. */
+export function alreadyRedacted(value: unknown): object {
+  return { [clean]: value };
+}
+
 interface Walk {
   nodesLeft: number;
   charactersLeft: number;
@@ -45,15 +53,21 @@ interface Walk {
   readonly ancestors: Set<object>;
 }
 
+/** What is known of a key: how it is written, and whether its value is hidden. */
+interface Verdict {
+  text: string;
+  isSecret: boolean;
+}
+
 /** Verdicts on keys met before: nearly all are our own, the same few in every line. */
-const verdicts = new Map<string, boolean>();
+const verdicts = new Map<string, Verdict>();
 const maxVerdicts = 500;
 const maxRememberedKeyLength = 40;
 
-function isSecretKey(key: string): boolean {
+function verdictOn(key: string): Verdict {
   const known = verdicts.get(key);
   if (known !== undefined) return known;
-  const verdict = namesSecret(key);
+  const verdict = { text: redactText(key), isSecret: namesSecret(key) };
   if (verdicts.size < maxVerdicts && key.length <= maxRememberedKeyLength)
     verdicts.set(key, verdict);
   return verdict;
@@ -69,28 +83,48 @@ function hideValue(value: unknown): unknown {
   return typeof value === 'boolean' || value === null || value === undefined ? value : redacted;
 }
 
-function walkText(text: string, walk: Walk): string {
+function spend(text: string, walk: Walk): string {
   if (walk.charactersLeft <= 0) return cutMark;
-  const clean = redactText(text);
-  walk.charactersLeft -= clean.length;
-  return clean;
+  walk.charactersLeft -= text.length;
+  return text;
 }
 
-function walkEntries(
-  entries: Iterable<readonly [string, unknown]>,
-  hides: (key: string) => boolean,
-  walk: Walk,
-): Record<string, unknown> {
-  const kept: [string, unknown][] = [];
-  for (const [key, value] of entries) {
-    if (kept.length >= maxEntries || walk.nodesLeft <= 0) {
-      kept.push(['…', cutMark]);
+function walkText(text: string, walk: Walk): string {
+  return walk.charactersLeft <= 0 ? cutMark : spend(redactText(text), walk);
+}
+
+/** Defines own members, so a key "__proto__" stays a key. */
+function addMember(record: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === '__proto__') {
+    const plain = { enumerable: true, configurable: true, writable: true };
+    Object.defineProperty(record, key, { value, ...plain });
+  } else record[key] = value;
+}
+
+/** Which keys hide their values, besides those that do everywhere. */
+type Hides = (key: string) => boolean;
+
+/** An object's members, read one by one. */
+interface Members {
+  keys: readonly string[];
+  read: (key: string) => unknown;
+}
+
+function walkMembers({ keys, read }: Members, walk: Walk, hides?: Hides): Record<string, unknown> {
+  const kept: Record<string, unknown> = {};
+  let count = 0;
+  for (const key of keys) {
+    if (count >= maxEntries || walk.nodesLeft <= 0) {
+      kept['…'] = cutMark;
       break;
     }
-    kept.push([walkText(key, walk), hides(key) ? hideValue(value) : walkValue(value, walk)]);
+    count += 1;
+    const { text, isSecret } = verdictOn(key);
+    const value = read(key);
+    const isHidden = hides === undefined ? isSecret : hides(key);
+    addMember(kept, spend(text, walk), isHidden ? hideValue(value) : walkValue(value, walk));
   }
-  // fromEntries defines own members, so a key "__proto__" stays a key.
-  return Object.fromEntries(kept);
+  return kept;
 }
 
 function walkList(list: Iterable<unknown>, walk: Walk): unknown[] {
@@ -105,42 +139,51 @@ function walkList(list: Iterable<unknown>, walk: Walk): unknown[] {
   return kept;
 }
 
-/** Own enumerable members, each read once; a getter that throws doesn't cost us the log line. */
-function* membersOf(value: object): Generator<[string, unknown]> {
-  for (const key of Object.keys(value)) {
-    let member: unknown;
-    try {
-      member = (value as Record<string, unknown>)[key];
-    } catch {
-      member = '[unreadable]';
-    }
-    yield [key, member];
+/** A getter that throws doesn't cost us the log line. */
+function readMember(value: object, key: string): unknown {
+  try {
+    return (value as Record<string, unknown>)[key];
+  } catch {
+    return '[unreadable]';
   }
 }
 
-function* errorMembers(error: Error): Generator<[string, unknown]> {
-  yield ['name', error.name];
-  yield ['message', error.message];
-  for (const [key, value] of membersOf(error)) {
-    if (!['name', 'message', 'stack', 'cause', 'errors'].includes(key)) yield [key, value];
-  }
-  yield ['stack', error.stack];
-  if (error.cause !== undefined) yield ['cause', error.cause];
-  if (error instanceof AggregateError) yield ['errors', error.errors];
+const toldElsewhere = ['name', 'message', 'stack', 'cause', 'errors'];
+
+function errorMembers(error: Error): Members {
+  const keys = ['name', 'message'];
+  keys.push(...Object.keys(error).filter((key) => !toldElsewhere.includes(key)), 'stack');
+  if (error.cause !== undefined) keys.push('cause');
+  if (error instanceof AggregateError) keys.push('errors');
+  return { keys, read: (key) => readMember(error, key) };
 }
 
 function walkError(error: Error, walk: Walk): unknown {
   const code = 'code' in error ? error.code : undefined;
   const harmlessCode =
     typeof code === 'number' || (typeof code === 'string' && errorCode.test(code));
-  return walkEntries(
+  return walkMembers(
     errorMembers(error),
-    (key) => isSecretKey(key) && !(key === 'code' && harmlessCode),
     walk,
+    (key) => verdictOn(key).isSecret && !(key === 'code' && harmlessCode),
   );
 }
 
-function walkObject(value: object, walk: Walk): unknown {
+function walkMap(map: ReadonlyMap<unknown, unknown>, walk: Walk): unknown {
+  const named = new Map(
+    [...map].map(([key, member]) => [typeof key === 'string' ? key : typeof key, member]),
+  );
+  return walkMembers({ keys: [...named.keys()], read: (key) => named.get(key) }, walk);
+}
+
+function walkRecord(value: object, walk: Walk): unknown {
+  const members = { keys: Object.keys(value), read: (key: string) => readMember(value, key) };
+  if (!('kty' in value)) return walkMembers(members, walk);
+  return walkMembers(members, walk, (key) => verdictOn(key).isSecret || privateJwkMembers.has(key));
+}
+
+/** Objects with a meaning of their own; undefined for all others. */
+function walkKnown(value: object, walk: Walk): unknown {
   if (value instanceof Error) return walkError(value, walk);
   if (value instanceof Date) {
     return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
@@ -149,20 +192,16 @@ function walkObject(value: object, walk: Walk): unknown {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
     return `[${String(value.byteLength)} bytes]`;
   }
-  if (Array.isArray(value) || value instanceof Set)
-    return walkList(value as Iterable<unknown>, walk);
-  if (value instanceof Map) {
-    const entries = [...(value as Map<unknown, unknown>)].map(
-      ([key, member]): [string, unknown] => [typeof key === 'string' ? key : typeof key, member],
-    );
-    return walkEntries(entries, isSecretKey, walk);
-  }
-  const isJwk = 'kty' in value;
-  return walkEntries(
-    membersOf(value),
-    (key) => isSecretKey(key) || (isJwk && privateJwkMembers.has(key)),
-    walk,
-  );
+  if (value instanceof Set) return walkList(value as Set<unknown>, walk);
+  return value instanceof Map ? walkMap(value as Map<unknown, unknown>, walk) : undefined;
+}
+
+function walkObject(value: object, walk: Walk): unknown {
+  if (clean in value) return value[clean];
+  if (Array.isArray(value)) return walkList(value, walk);
+  // Most are plain records, which no instance check has to be made for.
+  const isPlain = Object.getPrototypeOf(value) === Object.prototype;
+  return (isPlain ? undefined : walkKnown(value, walk)) ?? walkRecord(value, walk);
 }
 
 function enterObject(value: object, walk: Walk): unknown {

@@ -12,6 +12,11 @@ export interface RequestContext {
   path: string;
   /** The full inner cause of a refusal, for log and audit; never sent to the caller. */
   reason?: string;
+  /**
+   * Audit events, redacted, for the request's own log line to tell. Undefined where no line will come or it is written
+   * already: then every event has a line of its own.
+   */
+  events?: Record<string, unknown>[] | undefined;
 }
 
 const storage = new AsyncLocalStorage<RequestContext | undefined>();

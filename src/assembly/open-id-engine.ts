@@ -1,0 +1,77 @@
+import type { JWK } from 'jose';
+import { refusalOf } from '../clients/profiles.ts';
+import { isRegistrationOffered } from '../clients/registration-parts.ts';
+import { claimsOf } from '../customers/customer.ts';
+import { currentRequest } from '../observability/request-context.ts';
+import { createEngine } from '../provider/engine.ts';
+import { hideUnfitClients } from '../provider/fit-clients.ts';
+import { createOutboundFetch } from '../security/outbound-fetch.ts';
+import { keyedDigest } from '../security/secrets.ts';
+import type { CertificateSource } from '../tls/certificate-source.ts';
+import { consentsForEngine } from './consents.ts';
+import type { Hosting } from './hosting.ts';
+import { cookieKeysOf } from './settings.ts';
+import type { AppDependencies, AppSettings } from './settings.ts';
+import type { Storage } from './storage.ts';
+
+interface EngineParts {
+  storage: Storage;
+  hosting: Hosting;
+  certificates: CertificateSource;
+  keys: readonly JWK[];
+}
+
+/** The OpenID engine with what it needs of the slices. */
+export function createOpenIdEngine(
+  settings: AppSettings,
+  { metrics, logger, clock }: AppDependencies,
+  { storage, hosting, certificates, keys }: EngineParts,
+) {
+  const { audit, artifacts, onReplay, singleUse, clients, resourceServers } = storage;
+  const { issuer, mtlsOrigin, pairwiseSalt, defaultResource, lifetimes } = settings;
+  return createEngine(keys, {
+    issuer,
+    mtlsOrigin,
+    cookieKeys: cookieKeysOf(settings),
+    pairwiseSalt,
+    defaultResource,
+    offersRegistration: isRegistrationOffered(settings.registration),
+    retrySeconds: settings.refreshRetry.seconds,
+    retryUnproven: settings.refreshRetry.unproven,
+    lifetimes,
+    artifacts,
+    onReplay,
+    singleUse,
+    clients: hideUnfitClients(
+      clients,
+      (metadata) => refusalOf(metadata, settings.minimumProfile),
+      currentRequest,
+    ),
+    resourceServers,
+    dpop: {
+      // Derived, so that there is one secret less to keep: a new digest key costs each client one more request.
+      nonceSecret: keyedDigest(settings.digestKey, 'dpop-nonce', ''),
+      nonceRequired: settings.dpopNonceRequired,
+    },
+    requests: {
+      pushedOnly: settings.minimumProfile !== 'baseline',
+      signedOnly: settings.minimumProfile === 'fapi2-message-signing',
+    },
+    customers: {
+      async claimsOf(id) {
+        const customer = await storage.customers.find(id);
+        return customer?.status === 'active' ? claimsOf(customer) : undefined;
+      },
+    },
+    consents: consentsForEngine(storage, clock),
+    consentsRequired: settings.consents.required,
+    pages: hosting.hostedPages,
+    outboundFetch: createOutboundFetch(settings.outbound),
+    audit,
+    metrics,
+    logger,
+    clock,
+    currentRequest,
+    certificates,
+  });
+}

@@ -1,0 +1,35 @@
+import type Router from '@koa/router';
+import { addRegistrationRoutes } from '../clients/registration-api.ts';
+import { registrationsOf } from '../clients/registration-parts.ts';
+import { createRegistrationStores } from '../clients/registration-store.ts';
+import { createClientTokens } from '../provider/client-tokens.ts';
+import { createOutboundFetch } from '../security/outbound-fetch.ts';
+import type { CertificateSource } from '../tls/certificate-source.ts';
+import { readPsd2 } from '../tls/qc-statements.ts';
+import type { Parts } from './parts.ts';
+import type { AppDependencies, AppSettings } from './settings.ts';
+
+/** Dynamic client registration. */
+export function addRegistration(
+  router: Router,
+  settings: AppSettings,
+  { storage, engine, certificates, database, clock, metrics }: Parts & AppDependencies,
+): void {
+  const { clients } = storage;
+  const stores = createRegistrationStores({ ...database, clock, clients });
+  const registrations = registrationsOf({
+    ...settings,
+    ...storage,
+    ...stores,
+    settings: settings.registration,
+    findClientToken: createClientTokens(() => engine.current(), clients),
+    rolesOfCertificate: (certificate) => readPsd2(certificate)?.roles ?? [],
+    fetch: createOutboundFetch(settings.outbound),
+    clock,
+    onRefusal(error) {
+      metrics.refusals.increment({ endpoint: 'registration', error });
+    },
+  });
+  const certificateOf: CertificateSource['of'] = (request) => certificates.of(request);
+  addRegistrationRoutes(router, { ...settings, registrations, certificateOf });
+}

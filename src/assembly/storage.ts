@@ -1,0 +1,51 @@
+import { createAuditStore } from '../audit/audit-store.ts';
+import { createAuditTrail } from '../audit/trail.ts';
+import { createClientStore } from '../clients/client-store.ts';
+import { createConsentStore } from '../consents/consent-store.ts';
+import { createCustomerStore } from '../customers/customer-store.ts';
+import { createLoginThrottle } from '../customers/login-throttle-store.ts';
+import { createArtifactStore } from '../provider/artifact-store.ts';
+import { createSingleUseStore } from '../provider/single-use-store.ts';
+import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
+import { createEncryption } from '../security/encryption.ts';
+import type { AppDependencies, AppSettings } from './settings.ts';
+
+/** A row waits 50 ms at most for others to share its commit with; 50,000 rows are about 50 MB. */
+const auditLimits = { maxQueue: 50_000, flushIntervalMs: 50, batchSize: 500 };
+
+/** What the slices keep, and the audit trail. */
+export function createStorage(settings: AppSettings, deps: AppDependencies) {
+  const { prisma, sql } = deps.database;
+  const { clock, changes } = deps;
+  const { digestKey, olderDigestKeys, refreshRetry } = settings;
+  const retries = { retrySeconds: refreshRetry.seconds, retryUnproven: refreshRetry.unproven };
+  const encryption = createEncryption(settings.encryptionKeys);
+  const audit = createAuditTrail({
+    store: createAuditStore(deps.database),
+    ...deps,
+    ...auditLimits,
+  });
+
+  function onReplay(kind: string, clientId: string | undefined): void {
+    const parties =
+      clientId === undefined
+        ? { actor: { type: 'client' } as const }
+        : { actor: { type: 'client', id: clientId } as const, clientId };
+    audit.record({ type: 'replay.detected', outcome: 'refused', ...parties, detail: { kind } });
+  }
+
+  return {
+    audit,
+    clients: createClientStore({ prisma, digestKey, olderDigestKeys, changes }),
+    resourceServers: createResourceServerStore({ prisma, changes }),
+    customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
+    consents: createConsentStore({ sql, encryption, clock }),
+    throttle: createLoginThrottle({ prisma, digestKey, clock }),
+    singleUse: createSingleUseStore(sql),
+    artifacts: createArtifactStore({ sql, encryption, clock, onReplay, retries }),
+    onReplay,
+  };
+}
+
+/** The stores that all parts share. */
+export type Storage = ReturnType<typeof createStorage>;
