@@ -96,7 +96,7 @@ module.exports = {
       {
         from: {
           path:
-            '^src/(clients/client|resource-servers/resource-server|customers/customer|' +
+            '^src/(clients/(client|profiles)|resource-servers/resource-server|customers/customer|' +
             'consents/consent|api-keys/api-key|' +
             'signing-keys/key-ring|admin/permissions)[.]ts$',
         },
@@ -125,6 +125,14 @@ module.exports = {
       {
         from: { path: '^src/', pathNot: ['^src/(main|cli/serve)[.]ts$', '^src/startup/'] },
         to: { path: '^src/app[.]ts$' },
+      },
+    ),
+    forbid(
+      'only-the-app-assembles',
+      'assembly/ holds the longer constructions of app.ts; startup/ names the type of its settings.',
+      {
+        from: { path: '^src/', pathNot: ['^src/app[.]ts$', '^src/(assembly|startup)/'] },
+        to: { path: '^src/assembly/' },
       },
     ),
     forbid('nobody-imports-main', 'main.ts is the process.', {

@@ -26,27 +26,40 @@ export interface AccessTokenChecks {
 /** Asymmetric only: with an HS* among them, anybody could sign with the public key. */
 const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 
-/** The token in an `Authorization` header (RFC 6750 §2.1). Throws a {@link Refusal}. */
-export function bearerToken(authorization: string | undefined): string {
-  if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) {
+/** How a token is presented: by itself, or with a proof of the key that it is bound to (RFC 9449 §7.1). */
+export interface PresentedToken {
+  scheme: 'Bearer' | 'DPoP';
+  token: string;
+}
+
+/** The token in an `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). Throws a {@link Refusal}. */
+export function presentedToken(authorization: string | undefined): PresentedToken {
+  if (authorization === undefined || !/^(?:bearer|dpop)(?: |$)/i.test(authorization)) {
     throw new Refusal(undefined, 'a bearer token is needed');
   }
-  const token = /^bearer +(?<token>[\w.~+/-]+=*)$/i.exec(authorization)?.groups?.['token'];
+  const token = /^[a-z]+ +(?<token>[\w.~+/-]+=*)$/i.exec(authorization)?.groups?.['token'];
   if (token === undefined) throw new Refusal('invalid_request', 'the token is malformed');
-  return token;
+  return { scheme: /^dpop/i.test(authorization) ? 'DPoP' : 'Bearer', token };
+}
+
+/** What the sender has shown besides the token. */
+export interface SenderProof {
+  certificate: X509Certificate | undefined;
+  /** The thumbprint of the key whose DPoP proof was verified. */
+  keyThumbprint: string | undefined;
 }
 
 /**
  * Verifies a JWT access token without asking the issuer (RFC 9068 §4), and that it is presented with the certificate
- * that it is bound to (RFC 8705 §3). Throws a {@link Refusal}, and other errors when the issuer's keys can't be fetched.
+ * (RFC 8705 §3) or key (RFC 9449 §7.1) that it is bound to. Throws a {@link Refusal}, and other errors when the issuer's keys can't be fetched.
  */
 export async function verifyAccessToken(
   token: string,
-  certificate: X509Certificate | undefined,
+  sender: SenderProof,
   checks: AccessTokenChecks,
 ): Promise<AccessTokenClaims> {
   const payload = await verifiedPayload(token, checks);
-  checkBinding(payload['cnf'], certificate);
+  checkBinding(payload['cnf'], sender);
   return {
     sub: String(payload.sub),
     clientId: String(payload['client_id']),
@@ -91,10 +104,25 @@ function asRefusal(error: unknown): unknown {
   return isTokensFault ? new Refusal('invalid_token', 'the token is not valid here') : error;
 }
 
-/** A token without `cnf` is bound to nothing; one that is bound by other means than a certificate is not for us. */
-function checkBinding(confirmation: unknown, certificate: X509Certificate | undefined): void {
-  if (confirmation === undefined) return;
-  const { 'x5t#S256': expected } = Object(confirmation) as Record<string, unknown>;
+/** A token without `cnf` is bound to nothing; of one that is bound, each binding has to be shown. */
+function checkBinding(confirmation: unknown, { certificate, keyThumbprint }: SenderProof): void {
+  const {
+    'x5t#S256': bound,
+    jkt,
+    ...others
+  } = Object(confirmation ?? {}) as Record<string, unknown>;
+  const isUnknown = bound === undefined && jkt === undefined && confirmation !== undefined;
+  if (isUnknown || Object.keys(others).length > 0) {
+    throw new Refusal('invalid_token', 'the token is bound in a way that is not known here');
+  }
+  if (bound !== undefined) checkCertificate(bound, certificate);
+  if (jkt !== keyThumbprint) {
+    // Also a proof for a token that is bound to no key (RFC 9449 §7.1).
+    throw new Refusal('invalid_token', 'the token is not bound to the key of the proof');
+  }
+}
+
+function checkCertificate(expected: unknown, certificate: X509Certificate | undefined): void {
   if (certificate === undefined) {
     throw new Refusal('invalid_token', 'the token is bound and no certificate was presented');
   }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
@@ -6,8 +6,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import Router from '@koa/router';
 import Koa from 'koa';
-import { bearerToken, verifyAccessToken } from './access-token.ts';
-import type { AccessTokenClaims } from './access-token.ts';
+import { presentedToken, verifyAccessToken } from './access-token.ts';
+import type { AccessTokenClaims, PresentedToken } from './access-token.ts';
+import { createProofMemory, verifyProof } from './dpop-proof.ts';
+import type { Proof } from './dpop-proof.ts';
 import { connectIssuer } from './issuer.ts';
 import type { IntrospectionClient, Issuer } from './issuer.ts';
 import { challengeOf, Refusal } from './refusal.ts';
@@ -84,18 +86,36 @@ function createGuard(options: ResourceServerOptions) {
   const { introspection, fetch = globalThis.fetch, now = () => new Date() } = options;
   const issuer = connectIssuer(options.issuer, fetch, introspection);
   const checks = { ...options, keys: issuer.keys, now };
+  const rejectReplay = createProofMemory(now);
 
   return (scope: string): Koa.Middleware =>
     async function guard(ctx, next) {
-      const value = bearerToken(ctx.get('authorization') || undefined);
-      const token = await verifyAccessToken(value, certificateOf(ctx.req.socket), checks);
-      if (introspection !== undefined) await rejectRevoked(issuer, value);
+      const presented = presentedToken(ctx.get('authorization') || undefined);
+      const proof = await proofOf(ctx, presented, now);
+      const sender = {
+        certificate: certificateOf(ctx.req.socket),
+        keyThumbprint: proof?.thumbprint,
+      };
+      const token = await verifyAccessToken(presented.token, sender, checks);
+      if (proof !== undefined) rejectReplay(proof);
+      if (introspection !== undefined) await rejectRevoked(issuer, presented.token);
       if (!token.scopes.includes(scope)) {
         throw new Refusal('insufficient_scope', 'the token is not for this', scope);
       }
       ctx.state['token'] = token;
       await next();
     };
+}
+
+/** The proof that comes with a DPoP token; a bearer token comes with none. */
+async function proofOf(
+  ctx: Koa.Context,
+  { scheme, token }: PresentedToken,
+  now: () => Date,
+): Promise<Proof | undefined> {
+  if (scheme === 'Bearer') return undefined;
+  const { method, host, path } = ctx;
+  return verifyProof(ctx.get('dpop'), { token, method, url: `https://${host}${path}`, now });
 }
 
 function certificateOf(socket: Socket): X509Certificate | undefined {
@@ -115,7 +135,7 @@ function refusals({ identifier, onError }: ResourceServerOptions): Koa.Middlewar
       await next();
     } catch (error) {
       const isRefusal = error instanceof Refusal;
-      if (isRefusal) ctx.set('WWW-Authenticate', challengeOf(error, identifier));
+      if (isRefusal) ctx.set('WWW-Authenticate', challengeOf(error, identifier, schemeOf(ctx)));
       else onError?.(error);
       ctx.status = isRefusal ? error.status : 503;
       ctx.body = { error: isRefusal ? (error.code ?? 'unauthorized') : 'temporarily_unavailable' };
@@ -123,9 +143,16 @@ function refusals({ identifier, onError }: ResourceServerOptions): Koa.Middlewar
   };
 }
 
+function schemeOf(ctx: Koa.Context): 'Bearer' | 'DPoP' {
+  return /^dpop /i.test(ctx.get('authorization')) ? 'DPoP' : 'Bearer';
+}
+
+/** Other balances for each customer, and always the same. */
 function accountsOf({ sub }: AccessTokenClaims) {
+  const pence = createHash('sha256').update(sub).digest();
+  const balance = (at: number) => (pence.readUInt32BE(at) / 256 / 100).toFixed(2);
   return [
-    { accountId: 'current', holder: sub, currency: 'GBP', balance: '1204.16' },
-    { accountId: 'savings', holder: sub, currency: 'GBP', balance: '8300.00' },
+    { accountId: 'current', holder: sub, currency: 'GBP', balance: balance(0) },
+    { accountId: 'savings', holder: sub, currency: 'GBP', balance: balance(4) },
   ];
 }

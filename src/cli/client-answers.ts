@@ -1,5 +1,6 @@
+import type { Assessment } from '../clients/assessment.ts';
 import type { Client } from '../clients/client.ts';
-import { fields, table } from './output.ts';
+import { fields, printable, table } from './output.ts';
 import type { Answer } from './output.ts';
 
 /** All clients, a line each. */
@@ -51,6 +52,27 @@ export function clientDone(done: string, client: Client, secret?: string): Answe
     json: { ...json, clientSecret: secret },
     text: `${text}\nIts secret is shown this once; only a digest is kept:\n${secret}`,
   };
+}
+
+/** How far clients are from what they could be held to, a paragraph each. */
+export function clientAssessments(assessments: readonly Assessment[]): Answer {
+  const text = assessments.map(assessmentText).join('\n\n');
+  return { json: { assessments }, text: text === '' ? 'There are none.' : text };
+}
+
+function assessmentText({ id, profile, ...distances }: Assessment): string {
+  const { fapi2, messageSigning, rfc9700 } = distances;
+  return [
+    `${printable(id)} (${profile})`,
+    ...paragraph('FAPI 2.0 Security Profile', fapi2),
+    ...paragraph('FAPI 2.0 Message Signing besides', messageSigning),
+    ...paragraph('RFC 9700', rfc9700),
+  ].join('\n');
+}
+
+function paragraph(name: string, missing: readonly string[]): string[] {
+  if (missing.length === 0) return [`  ${name}: nothing is missing`];
+  return [`  ${name}:`, ...missing.map((sentence) => `    - ${printable(sentence)}`)];
 }
 
 function asJson({ id, name, status, source, metadata, permissions, hasSecret }: Client) {

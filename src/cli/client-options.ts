@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { authenticationMethods } from '../clients/client.ts';
+import { securityProfiles } from '../clients/profiles.ts';
 import { UsageError } from './failure.ts';
 import { readJsonInput } from './input.ts';
 import type { Shell } from './shell.ts';
@@ -24,6 +25,8 @@ export interface ClientOptions {
   jwksUri?: string;
   applicationType?: string;
   subjectType?: string;
+  profile?: string;
+  dpop?: boolean;
 }
 
 /** Adds the options that say what a client is. */
@@ -50,6 +53,13 @@ export function addClientOptions(command: Command): Command {
     .option('--san-email <address>', 'tls_client_auth: an email address in the certificate')
     .option('--jwks <file>', "the client's public keys as a JWK set (- for standard input)")
     .option('--jwks-uri <uri>', "where the client's public keys are")
+    .addOption(
+      new Option('--profile <profile>', 'what it is held to (docs/profiles.md)').choices(
+        securityProfiles,
+      ),
+    )
+    .option('--dpop', 'its access tokens are bound to a key by DPoP, not to a certificate')
+    .option('--no-dpop', 'its access tokens are not bound by DPoP')
     .addOption(new Option('--application-type <type>', 'web or native').choices(['web', 'native']))
     .addOption(
       new Option('--subject-type <type>', 'how customers are named').choices([
@@ -73,6 +83,8 @@ const memberOf = {
   jwksUri: 'jwks_uri',
   applicationType: 'application_type',
   subjectType: 'subject_type',
+  profile: 'security_profile',
+  dpop: 'dpop_bound_access_tokens',
 } as const satisfies Partial<Record<keyof ClientOptions, string>>;
 
 /** The members of RFC 7591 that the options and files name; unchecked. */
@@ -94,7 +106,7 @@ export async function metadataOf(
 
 /**
  * `present` with the changes: another method, or another name in the certificate, takes those of before away, other
- * grants the response types, and keys by value those by address.
+ * grants the response types, another profile what the old one decided, and keys by value those by address.
  */
 export function changedMetadata(
   present: Readonly<Record<string, unknown>>,
@@ -105,11 +117,20 @@ export function changedMetadata(
   return { ...Object.fromEntries(kept), ...changes };
 }
 
+const decidedByProfile = [
+  'require_pushed_authorization_requests',
+  'require_signed_request_object',
+  'response_modes',
+];
+
 function isReplaced(member: string, changed: readonly string[]): boolean {
   const certificate = changed.some((name) => name.startsWith('tls_client_auth_'));
   const method = changed.includes('token_endpoint_auth_method');
   if (member.startsWith('tls_client_auth_')) return certificate || method;
-  if (member === 'tls_client_certificate_bound_access_tokens') return method;
+  if (member === 'tls_client_certificate_bound_access_tokens') {
+    return method || changed.includes('dpop_bound_access_tokens');
+  }
+  if (decidedByProfile.includes(member)) return changed.includes('security_profile');
   if (member === 'response_types') return changed.includes('grant_types');
   if (member === 'jwks') return changed.includes('jwks_uri');
   return member === 'jwks_uri' && changed.includes('jwks');

@@ -7,11 +7,20 @@ import { Problem } from '../problem.ts';
 import { randomSecret } from '../security/secrets.ts';
 import { addClientOptions, changedMetadata, metadataOf } from './client-options.ts';
 import type { ClientOptions } from './client-options.ts';
-import { clientDetails, clientDone, clientList, clientRegistered } from './client-answers.ts';
+import { assessClient } from '../clients/assessment.ts';
+import {
+  clientAssessments,
+  clientDetails,
+  clientDone,
+  clientList,
+  clientRegistered,
+} from './client-answers.ts';
 import { addCommand, addGroup, print } from './command.ts';
-import { withStores } from './context.ts';
+import { configurationOf, withStores } from './context.ts';
 import type { StoresContext } from './context.ts';
 import { UsageError } from './failure.ts';
+import { addRegistrationCommands } from './registration.ts';
+import { rejectUnknownScopes } from './resource-scopes.ts';
 import type { Shell } from './shell.ts';
 
 interface Options {
@@ -22,12 +31,14 @@ interface Options {
 export function addClientCommands(program: Command, shell: Shell): void {
   const group = addGroup(program, 'clients', 'register and change clients');
   addReading(group, shell);
+  addAssess(group, shell);
   addCreate(group, shell);
   addUpdate(group, shell);
   addStatus(group, shell);
   addRotateSecret(group, shell);
   addAllow(group, shell);
   addDelete(group, shell);
+  addRegistrationCommands(group, shell);
 }
 
 function addReading(group: Command, shell: Shell): void {
@@ -49,6 +60,19 @@ function addReading(group: Command, shell: Shell): void {
   });
 }
 
+function addAssess(group: Command, shell: Shell): void {
+  addCommand(group, {
+    usage: 'assess [id]',
+    summary: "tell how far a client, or every client, is from FAPI 2.0 and RFC 9700's advice",
+    example: 'clients assess tpp-1',
+  }).action(async (id: string | undefined, options: Options) => {
+    const clients = await withStores(shell, async (context) =>
+      id === undefined ? context.clients.list() : [await findClient(context, id)],
+    );
+    print(shell, options, clientAssessments(clients.map(assessClient)));
+  });
+}
+
 function addCreate(group: Command, shell: Shell): void {
   const command = addCommand(group, {
     usage: 'create',
@@ -59,7 +83,8 @@ function addCreate(group: Command, shell: Shell): void {
   addClientOptions(command).action(async (options: Options & ClientOptions & { id?: string }) => {
     const given = await metadataOf(options, shell);
     const id = options.id ?? given['client_id'] ?? `client-${randomBytes(8).toString('hex')}`;
-    const metadata = parseClientMetadata({ ...given, client_id: id });
+    const { minimumProfile } = configurationOf(shell);
+    const metadata = parseClientMetadata({ ...given, client_id: id }, { minimumProfile });
     const secret = secretFor(metadata.token_endpoint_auth_method);
     const client = await withStores(shell, async ({ clients, record }) => {
       const draft = { metadata, permissions: {}, source: 'operator', secret } as const;
@@ -83,7 +108,9 @@ function addUpdate(group: Command, shell: Shell): void {
     const done = await withStores(shell, async (context) => {
       const present = await findOwnClient(context, id);
       const base = options.metadata === undefined ? present.metadata : {};
-      const metadata = parseClientMetadata({ client_id: id, ...changedMetadata(base, changes) });
+      const changed = { client_id: id, ...changedMetadata(base, changes) };
+      const { minimumProfile } = context.configuration;
+      const metadata = parseClientMetadata(changed, { minimumProfile });
       if (metadata.client_id !== id) throw new UsageError('The metadata is of another client.');
       const { token_endpoint_auth_method: method } = metadata;
       const secret = present.hasSecret ? undefined : secretFor(method);
@@ -197,20 +224,7 @@ async function findOwnClient(
   remedy = 'change it',
 ): Promise<Client> {
   const client = await findClient(context, id);
-  if (client.source === 'operator') return client;
+  if (client.source !== 'file') return client;
   const detail = `${id} is declared in the static configuration: ${remedy} there`;
-  throw new Problem('client_invalid', { detail });
-}
-
-async function rejectUnknownScopes(
-  { resourceServers }: StoresContext,
-  resource: string,
-  scopes: readonly string[],
-): Promise<void> {
-  const found = await resourceServers.find(resource);
-  if (found === undefined) throw new Problem('resource_server_not_found', { detail: resource });
-  const unknown = scopes.filter((scope) => !Object.hasOwn(found.scopes, scope));
-  if (unknown.length === 0) return;
-  const detail = `${resource} has no scope ${unknown.join(', ')}, only ${Object.keys(found.scopes).join(', ')}`;
   throw new Problem('client_invalid', { detail });
 }

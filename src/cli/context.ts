@@ -6,6 +6,9 @@ import { createAuditTrail } from '../audit/trail.ts';
 import type { AuditTrail } from '../audit/trail.ts';
 import { createClientStore } from '../clients/client-store.ts';
 import type { ClientStore } from '../clients/client-store.ts';
+import type { InitialAccessTokenStore } from '../clients/initial-access-token-store.ts';
+import { createRegistrationStores } from '../clients/registration-store.ts';
+import type { RegistrationStore } from '../clients/registration-store.ts';
 import type { Clock } from '../clock.ts';
 import { databaseProblems } from '../config/invariants.ts';
 import { loadConfiguration } from '../config/load.ts';
@@ -13,13 +16,16 @@ import type { Configuration } from '../config/schema.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
 import type { CustomerStore } from '../customers/customer-store.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
+import type { Sql } from '../database/sql.ts';
 import { createLogger } from '../observability/logger.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
 import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
 import type { ResourceServerStore } from '../resource-servers/resource-server-store.ts';
 import { createEncryption } from '../security/encryption.ts';
+import type { Rotation } from '../signing-keys/rotation.ts';
 import { openConfiguredDatabase } from '../startup/database.ts';
+import { masterKeysOf, rotationOf } from '../startup/key-ring.ts';
 import { Refusal } from '../startup/material.ts';
 import { storedDataKeys } from '../startup/stored-data-keys.ts';
 import { operatorName } from './shell.ts';
@@ -40,6 +46,8 @@ export interface Context {
 /** What commands about stored data have besides. */
 export interface StoresContext extends Context {
   clients: ClientStore;
+  registrations: RegistrationStore;
+  initialAccessTokens: InitialAccessTokenStore;
   resourceServers: ResourceServerStore;
   customers: CustomerStore;
 }
@@ -74,24 +82,42 @@ export async function withStores<T>(
   shell: Shell,
   work: (context: StoresContext) => Promise<T>,
 ): Promise<T> {
-  const { digestKey, encryptionKeys } = storedDataKeys(configurationOf(shell));
-  return withDatabase(shell, ({ context, prisma }) => {
+  const { digestKey, olderDigestKeys, encryptionKeys } = storedDataKeys(configurationOf(shell));
+  return withDatabase(shell, ({ context, prisma, sql }) => {
     const encryption = createEncryption(encryptionKeys);
+    const clients = createClientStore({ prisma, digestKey, olderDigestKeys, changes: noChanges });
     return work({
       ...context,
-      clients: createClientStore({ prisma, digestKey, changes: noChanges }),
+      clients,
+      ...createRegistrationStores({ ...context, prisma, sql, clients }),
       resourceServers: createResourceServerStore({ prisma, changes: noChanges }),
-      customers: createCustomerStore({ prisma, encryption, digestKey }),
+      customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
     });
   });
+}
+
+/** As {@link withAudit}, with the ring of signing keys; needs the master keys. */
+export async function withKeyRing<T>(
+  shell: Shell,
+  work: (rotation: Rotation) => Promise<T>,
+): Promise<T> {
+  const masterKeys = masterKeysOf(configurationOf(shell));
+  return withDatabase(shell, ({ context: { configuration, clock, record }, prisma }) =>
+    work(rotationOf(configuration, { prisma, masterKeys, clock, record })),
+  );
 }
 
 interface Opened {
   context: Context;
   prisma: PrismaClient;
+  sql: Sql;
 }
 
-async function withDatabase<T>(shell: Shell, work: (opened: Opened) => Promise<T>): Promise<T> {
+/** Opens the database for work of any kind, and leaves it as it was. */
+export async function withDatabase<T>(
+  shell: Shell,
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
   const configuration = configurationOf(shell);
   const refused = databaseProblems(configuration);
   if (refused.length > 0) throw new Refusal(refused);
@@ -103,8 +129,8 @@ async function withDatabase<T>(shell: Shell, work: (opened: Opened) => Promise<T
     { ...configuration, ...poolSize, migrateAtStart },
     logger,
   );
-  const { prisma } = opened.database;
-  const auditStore = createAuditStore(prisma);
+  const { prisma, sql } = opened.database;
+  const auditStore = createAuditStore(opened.database);
   const { clock } = shell;
   const trail = createAuditTrail({ store: auditStore, clock, logger, metrics, ...trailLimits });
   const context = { configuration, clock, auditStore, record: recorder(trail) };
@@ -112,7 +138,7 @@ async function withDatabase<T>(shell: Shell, work: (opened: Opened) => Promise<T
     for (const migration of opened.applied) {
       await context.record({ type: 'migration.applied', detail: { migration } });
     }
-    return await work({ context, prisma });
+    return await work({ context, prisma, sql });
   } finally {
     await trail.close();
     await opened.close();

@@ -1,185 +1,199 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { KeyFiles } from '../signing-keys/key-files.ts';
-import {
-  activationMoves,
-  keyStages,
-  retirementMove,
-  signingAlgorithms,
-  stageOfNewKey,
-} from '../signing-keys/key-ring.ts';
-import type { KeyMove, KeyStage, SigningAlgorithm, SigningKey } from '../signing-keys/key-ring.ts';
-import { keyFilesOf } from '../startup/material.ts';
+import { Problem } from '../problem.ts';
+import { readKey } from '../signing-keys/key-material.ts';
+import { isPublished, signerOf, signingAlgorithms } from '../signing-keys/key-ring.ts';
+import type { RingKey, SigningAlgorithm } from '../signing-keys/key-ring.ts';
+import type { PromoteOptions, Rotation } from '../signing-keys/rotation.ts';
+import { developmentKeys } from '../startup/material.ts';
 import { addCommand, addGroup, print } from './command.ts';
-import { configurationOf, withAudit } from './context.ts';
-import type { Context } from './context.ts';
+import type { CommandWords } from './command.ts';
+import { configurationOf, withKeyRing } from './context.ts';
 import { readInput } from './input.ts';
-import { table } from './output.ts';
-import type { Answer } from './output.ts';
+import { asJson, changed, keyTable, statusAnswer } from './key-answers.ts';
 import type { Shell } from './shell.ts';
 
 interface Options {
   json?: true;
 }
 
-interface NewKeyOptions extends Options {
+interface AlgorithmOptions extends Options {
   algorithm: SigningAlgorithm;
-  stage?: KeyStage;
 }
 
-/** `keys`: what signs tokens, as files in the keys directory. */
+interface ImportOptions extends AlgorithmOptions {
+  passphraseFile?: string;
+}
+
+/** `keys`: the ring of keys that sign tokens. */
 export function addKeyCommands(program: Command, shell: Shell): void {
   const group = addGroup(program, 'keys', 'manage the keys that sign tokens');
-  addList(group, shell);
-  addGenerate(group, shell);
+  addReports(group, shell);
+  addNewKeys(group, shell);
   addImport(group, shell);
-  addMoves(group, shell);
+  addPromotions(group, shell);
+  addEnds(group, shell);
+  addRewrap(group, shell);
 }
 
-function addList(group: Command, shell: Shell): void {
+function addReports(group: Command, shell: Shell): void {
   addCommand(group, {
     usage: 'list',
-    summary: 'list all signing keys',
+    summary: 'list all signing keys, also those that are gone',
     example: 'keys list',
   }).action(async (options: Options) => {
-    const keys = await keyFilesOf(configurationOf(shell), shell.clock).list();
-    const rows = keys.map(({ kid, algorithm, stage, createdAt }) => [
-      kid,
-      algorithm,
-      stage,
-      createdAt.toISOString(),
-    ]);
-    const text = table(['KID', 'ALGORITHM', 'STAGE', 'CREATED'], rows);
-    print(shell, options, { json: { keys: keys.map(asJson) }, text });
+    const { keys } = await withKeyRing(shell, (rotation) => rotation.status());
+    print(shell, options, { json: { keys: keys.map(asJson) }, text: keyTable(keys) });
+  });
+  addCommand(group, {
+    usage: 'status',
+    summary: 'show what signs, what comes next, and who publishes and has fetched it',
+    example: 'keys status',
+  }).action(async (options: Options) => {
+    const status = await withKeyRing(shell, (rotation) => rotation.status());
+    print(shell, options, statusAnswer(status));
   });
 }
 
-function addNewKeyOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--algorithm <algorithm>', 'what it signs with')
-        .choices(signingAlgorithms)
-        .default('RS256'),
-    )
-    .addOption(
-      new Option(
-        '--stage <stage>',
-        'active where no key of the algorithm signs yet, else announced',
-      ).choices(keyStages),
-    );
-}
+const algorithmOption = () =>
+  new Option('--algorithm <algorithm>', 'what it signs with')
+    .choices(signingAlgorithms)
+    .default('RS256');
 
-function addGenerate(group: Command, shell: Shell): void {
-  const command = addCommand(group, {
+const forceOption = () =>
+  new Option('--force', 'also when known resource servers have not fetched the key yet');
+
+function addNewKeys(group: Command, shell: Shell): void {
+  addCommand(group, {
     usage: 'generate',
-    summary: 'make a signing key; activate it when verifiers have had time to fetch it',
+    summary: 'make a signing key; it signs at once where none of its algorithm does',
     example: 'keys generate --algorithm ES256',
-  });
-  addNewKeyOptions(command).action(async ({ algorithm, ...options }: NewKeyOptions) => {
-    const key = await withKeys(shell, async (files, context) => {
-      const stage = options.stage ?? stageOfNewKey(await files.list(), algorithm);
-      const made = await files.generate(algorithm, stage);
-      await recordNew(made, context);
-      return made;
+  })
+    .addOption(algorithmOption())
+    .action(async ({ algorithm, ...options }: AlgorithmOptions) => {
+      const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm));
+      print(shell, options, changed([key], 'made'));
     });
-    print(shell, options, changed([key], 'made'));
-  });
+  addCommand(group, {
+    usage: 'announce',
+    summary: 'publish the next key, so that verifiers can fetch it before it signs',
+    example: 'keys announce --algorithm PS256',
+  })
+    .addOption(algorithmOption())
+    .action(async ({ algorithm, ...options }: AlgorithmOptions) => {
+      const key = await withKeyRing(shell, (rotation) => rotation.announce(algorithm));
+      print(shell, options, changed([key], 'made'));
+    });
+}
+
+/** Announces a key, and lets it sign where no other one of its algorithm does. */
+async function addKey(
+  rotation: Rotation,
+  algorithm: SigningAlgorithm,
+  brought?: Awaited<ReturnType<typeof readKey>>,
+): Promise<RingKey> {
+  const key = await rotation.announce(algorithm, brought);
+  const { keys } = await rotation.status();
+  return signerOf(keys, algorithm) === undefined ? rotation.promote(key.kid) : key;
 }
 
 function addImport(group: Command, shell: Shell): void {
-  const command = addCommand(group, {
+  addCommand(group, {
     usage: 'import <file>',
-    summary: 'take over a PKCS #8 private key, PEM (- for standard input)',
+    summary: 'take over a private key, PEM or JWK (- for standard input)',
     example: 'keys import signing.pem --algorithm PS256',
-  });
-  addNewKeyOptions(command).action(
-    async (file: string, { algorithm, ...options }: NewKeyOptions) => {
-      const pem = await readInput(shell, file);
-      const key = await withKeys(shell, async (files, context) => {
-        const stage = options.stage ?? stageOfNewKey(await files.list(), algorithm);
-        const made = await files.importPem(pem, algorithm, stage);
-        await recordNew(made, context);
-        return made;
-      });
+  })
+    .addOption(algorithmOption())
+    .option('--passphrase-file <file>', 'what an encrypted PEM opens with')
+    .action(async (file: string, { algorithm, passphraseFile, ...options }: ImportOptions) => {
+      const text = await readInput(shell, file);
+      const passphrase =
+        passphraseFile === undefined
+          ? undefined
+          : (await readInput(shell, passphraseFile)).replace(/\r?\n$/, '');
+      const brought = await readKey(text, { algorithm, passphrase });
+      rejectDevelopmentKey(shell, brought);
+      const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm, brought));
       print(shell, options, changed([key], 'imported'));
-    },
-  );
+    });
 }
 
-function addMoves(group: Command, shell: Shell): void {
-  const addMove = (
-    words: { usage: string; summary: string; example: string },
-    movesOf: (keys: readonly SigningKey[], kid: string) => readonly KeyMove[],
-  ) => {
-    const command = addCommand(group, words).addHelpText('after', dashHint);
-    command.action(async (kid: string, options: Options) => {
-      const keys = await withKeys(shell, async (files, context) =>
-        applyMoves(movesOf(await files.list(), kid), files, context),
-      );
-      print(shell, options, changed(keys, 'changed'));
+function rejectDevelopmentKey(shell: Shell, key: { kid: string }): void {
+  const [detail] = developmentKeys([key]);
+  if (detail === undefined || configurationOf(shell).environment !== 'production') return;
+  throw new Problem('signing_key_invalid', { detail });
+}
+
+function addPromotions(group: Command, shell: Shell): void {
+  addCommand(group, {
+    usage: 'promote <kid>',
+    summary: 'let an announced key sign; the one that signed before retires',
+    example: 'keys promote 3vC1…',
+  })
+    .addOption(forceOption())
+    .addHelpText('after', dashHint)
+    .action(async (kid: string, { force = false, ...options }: Options & PromoteOptions) => {
+      const key = await withKeyRing(shell, (rotation) => rotation.promote(kid, { force }));
+      print(shell, options, changed([key], 'changed'));
     });
-  };
-  addMove(
-    {
-      usage: 'activate <kid>',
-      summary: 'let a key sign; the one of its algorithm that signed before retires',
-      example: 'keys activate 3vC1…',
-    },
-    activationMoves,
-  );
-  addMove(
+  addCommand(group, {
+    usage: 'rotate',
+    summary: 'let the announced key sign, or a new one where none is announced',
+    example: 'keys rotate --algorithm RS256',
+  })
+    .addOption(algorithmOption())
+    .addOption(forceOption())
+    .action(async ({ algorithm, force = false, ...options }: AlgorithmOptions & PromoteOptions) => {
+      const key = await withKeyRing(shell, (rotation) => rotation.rotate(algorithm, { force }));
+      print(shell, options, changed([key], 'changed'));
+    });
+}
+
+function addEnds(group: Command, shell: Shell): void {
+  const addEnd = (words: CommandWords, end: (ring: Rotation, kid: string) => Promise<RingKey[]>) =>
+    addCommand(group, words)
+      .addHelpText('after', dashHint)
+      .action(async (kid: string, options: Options) => {
+        const keys = await withKeyRing(shell, (rotation) => end(rotation, kid));
+        print(shell, options, changed(keys, 'changed'));
+      });
+  addEnd(
     {
       usage: 'retire <kid>',
       summary: 'stop signing with a key; what it signed still verifies',
       example: 'keys retire 3vC1…',
     },
-    (keys, kid) => [retirementMove(keys, kid)],
+    async (rotation, kid) => [await rotation.retire(kid)],
+  );
+  addEnd(
+    {
+      usage: 'revoke <kid>',
+      summary: 'end a compromised key and all that it signed, at once; another one signs instead',
+      example: 'keys revoke 3vC1…',
+    },
+    async (rotation, kid) => {
+      const { revoked, successor } = await rotation.revoke(kid);
+      return successor === undefined ? [revoked] : [revoked, successor];
+    },
   );
 }
 
-async function applyMoves(
-  moves: readonly KeyMove[],
-  files: KeyFiles,
-  { record }: Context,
-): Promise<SigningKey[]> {
-  const moved: SigningKey[] = [];
-  for (const { kid, stage } of moves) {
-    const key = await files.move(kid, stage);
-    const type = stage === 'active' ? 'signing_key.activated' : 'signing_key.retired';
-    await record({ type, detail: { kid, algorithm: key.algorithm } });
-    moved.push(key);
-  }
-  return moved;
-}
-
-async function recordNew(
-  { kid, algorithm, stage }: SigningKey,
-  { record }: Context,
-): Promise<void> {
-  await record({ type: 'signing_key.created', detail: { kid, algorithm, stage } });
-}
-
-/** The database is opened before a key is touched: what can't be recorded is not begun. */
-function withKeys<T>(
-  shell: Shell,
-  work: (files: KeyFiles, context: Context) => Promise<T>,
-): Promise<T> {
-  return withAudit(shell, (context) =>
-    work(keyFilesOf(context.configuration, context.clock), context),
-  );
+function addRewrap(group: Command, shell: Shell): void {
+  addCommand(group, {
+    usage: 'rewrap',
+    summary:
+      'wrap the stored keys by the first of COUNTERSIGN_MASTER_KEYS; run it again if interrupted',
+    example: 'keys rewrap',
+  }).action(async (options: Options) => {
+    const { kids, left } = await withKeyRing(shell, async (rotation) => {
+      const wrapped = await rotation.rewrap();
+      const { keys } = await rotation.status();
+      return { kids: wrapped, left: keys.filter(isPublished).length };
+    });
+    const text = `${String(kids.length)} of ${String(left)} keys were wrapped anew; all of them are under the first master key.`;
+    print(shell, options, { json: { rewrapped: kids }, text });
+  });
 }
 
 /** One thumbprint in 64 does. */
 const dashHint = '\nA kid that begins with a dash is given after --.';
-
-const restartHint = 'A running server knows it after a restart.';
-
-function changed(keys: readonly SigningKey[], done: string): Answer {
-  const lines = keys.map(({ kid, algorithm, stage }) => `${kid} (${algorithm}) is ${stage}`);
-  const text = [`The signing key is ${done}:`, ...lines, restartHint].join('\n');
-  return { json: { keys: keys.map(asJson), restartNeeded: true }, text };
-}
-
-function asJson({ kid, algorithm, stage, createdAt }: SigningKey) {
-  return { kid, algorithm, stage, createdAt: createdAt.toISOString() };
-}

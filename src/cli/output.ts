@@ -40,6 +40,6 @@ function textOf(value: unknown): string {
 }
 
 /** What somebody registered must not move the operator's cursor. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\uFFFD');
 }

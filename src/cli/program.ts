@@ -4,10 +4,13 @@ import { addAuditCommands } from './audit.ts';
 import { addClientCommands } from './clients.ts';
 import { addConfigurationCommands } from './configuration.ts';
 import { addCustomerCommands } from './customers.ts';
+import { addDoctorCommand } from './doctor.ts';
 import { exitCodeOf, exitCodes, explain } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { addResourceServerCommands } from './resource-servers.ts';
+import { addSandboxCommands } from './sandbox.ts';
+import { addSecretCommands } from './secrets.ts';
 import { addServeCommand } from './serve.ts';
 import type { Shell } from './shell.ts';
 
@@ -23,8 +26,13 @@ export async function runCommandLine(words: readonly string[], shell: Shell): Pr
   addResourceServerCommands(program, shell);
   addCustomerCommands(program, shell);
   addKeyCommands(program, shell);
+  addSecretCommands(program, shell);
   addAuditCommands(program, shell);
   addConfigurationCommands(program, shell);
+  addSandboxCommands(program, shell);
+  addDoctorCommand(program, shell, (code) => {
+    exitCode = code;
+  });
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

@@ -2,8 +2,6 @@ import type { Configuration } from './schema.ts';
 
 /** What a process found about the material that the configuration points at. */
 export interface Findings {
-  /** What the signing keys lack, a sentence each. */
-  keyRing: readonly string[];
   /** Signing key files that can't be used, a sentence with its remedy each. */
   unusableKeys: readonly string[];
   /** Whether a PEM was issued by the CA that development creates. */
@@ -42,6 +40,7 @@ const secrets: Rule = (configuration, findings) => {
     ['COUNTERSIGN_COOKIE_KEYS', configuration.cookieKeys],
     ['COUNTERSIGN_ENCRYPTION_KEYS', configuration.encryptionKeys],
     ['COUNTERSIGN_DIGEST_KEY', configuration.digestKey],
+    ['COUNTERSIGN_MASTER_KEYS', configuration.masterKeys],
     ['COUNTERSIGN_PAIRWISE_SALT', configuration.pairwiseSalt],
   ] as const;
   const remedy = "set it to the output of: openssl rand -base64 32 | tr '+/' '-_' | tr -d =";
@@ -84,13 +83,7 @@ const database: Rule = ({ databaseUrl, allowEmbeddedDatabase }) => [
     'DATABASE_URL is not set: name your Postgres, or set COUNTERSIGN_ALLOW_EMBEDDED_DATABASE=true',
 ];
 
-const signingKeys: Rule = ({ keysDirectory }, { keyRing, unusableKeys }) => [
-  ...unusableKeys,
-  ...keyRing.map(
-    (problem) =>
-      `${problem} in ${keysDirectory}/signing: run \`npm run countersign -- keys generate\` or \`… keys import\``,
-  ),
-];
+const signingKeys: Rule = (_configuration, { unusableKeys }) => [...unusableKeys];
 
 const rules: readonly Rule[] = [
   plainHttp,
@@ -101,6 +94,46 @@ const rules: readonly Rule[] = [
   database,
   signingKeys,
 ];
+
+/**
+ * What is wrong with how proxies are told from everybody else, in development too. RFC 9700 §4.13: a
+ * header that is believed from anybody gives every client away.
+ */
+export function proxyRuleProblems(configuration: Configuration): string[] {
+  const { issuer, mtlsOrigin, proxyCertificateHeader: header } = configuration;
+  const { proxyTruststore: truststore, proxyNames: names } = configuration;
+  const { proxyNetworks: networks, proxySecrets: secretValues } = configuration;
+  const isAuthenticated =
+    (truststore !== undefined && names !== undefined) ||
+    (networks !== undefined && secretValues !== undefined);
+  return [
+    header !== 'none' &&
+      !isAuthenticated &&
+      `COUNTERSIGN_PROXY_CERTIFICATE_HEADER is ${header} and nothing tells proxies from callers: set COUNTERSIGN_PROXY_TRUSTSTORE and COUNTERSIGN_PROXY_NAMES, or COUNTERSIGN_PROXY_NETWORKS and COUNTERSIGN_PROXY_SECRETS`,
+    header !== 'none' &&
+      issuer === mtlsOrigin &&
+      'COUNTERSIGN_MTLS_ORIGIN is the same as COUNTERSIGN_ISSUER: proxies need a host or port of its own for clients with certificates',
+    ...pairProblems(
+      ['COUNTERSIGN_PROXY_TRUSTSTORE', truststore],
+      ['COUNTERSIGN_PROXY_NAMES', names],
+    ),
+    ...pairProblems(
+      ['COUNTERSIGN_PROXY_NETWORKS', networks],
+      ['COUNTERSIGN_PROXY_SECRETS', secretValues],
+    ),
+  ].filter((line) => line !== false);
+}
+
+type Named = readonly [variable: string, value: unknown];
+
+/** One half of a proof is none, and who sets one half believes to have the other. */
+function pairProblems(first: Named, second: Named): string[] {
+  const half = (set: Named, lacking: Named) =>
+    set[1] === undefined || lacking[1] !== undefined
+      ? []
+      : [`${lacking[0]} is not set, without which ${set[0]} proves nothing: set both or none`];
+  return [...half(first, second), ...half(second, first)];
+}
 
 /** What stands against opening the database in production; the commands need no more. */
 export function databaseProblems(configuration: Configuration): string[] {
@@ -116,7 +149,6 @@ export function storedDataProblems(
 }
 
 const noFindings: Findings = {
-  keyRing: [],
   unusableKeys: [],
   isDevelopmentCertificate: () => false,
   isDevelopmentSecret: () => false,

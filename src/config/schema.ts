@@ -1,5 +1,11 @@
+import { consentSettings } from './consent-settings.ts';
 import { customerSettings } from './customer-settings.ts';
+import { keySettings } from './key-settings.ts';
 import { networkSettings } from './network-settings.ts';
+import { protocolSettings } from './protocol-settings.ts';
+import { proxySettings } from './proxy-settings.ts';
+import { registrationSettings } from './registration-settings.ts';
+import { revocationSettings } from './revocation-settings.ts';
 import type { Setting } from './setting.ts';
 import { storageSettings } from './storage-settings.ts';
 import { tokenSettings } from './token-settings.ts';
@@ -9,7 +15,13 @@ export const settings = {
   ...networkSettings,
   ...storageSettings,
   ...tokenSettings,
+  ...keySettings,
   ...customerSettings,
+  ...protocolSettings,
+  ...consentSettings,
+  ...registrationSettings,
+  ...revocationSettings,
+  ...proxySettings,
 } as const;
 
 type Settings = typeof settings;

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
 
-const resourceServer = z.strictObject({
+/** A resource server as files declare it. */
+export const declaredResourceServer = z.strictObject({
   identifier: z.url(),
   name: z.string().min(1).max(100),
   accessTokenFormat: z.enum(['jwt', 'opaque']).default('jwt'),
@@ -15,7 +16,8 @@ const resourceServer = z.strictObject({
   ),
 });
 
-const client = z.strictObject({
+/** A client as files declare it. */
+export const declaredClient = z.strictObject({
   /** RFC 7591 client metadata, with `client_id`, without `client_secret`. */
   metadata: z.looseObject({ client_id: z.string().min(1) }),
   /** Path of a file that holds the client secret, where the client has one. */
@@ -25,8 +27,8 @@ const client = z.strictObject({
 });
 
 const staticConfiguration = z.strictObject({
-  resourceServers: z.array(resourceServer).default([]),
-  clients: z.array(client).default([]),
+  resourceServers: z.array(declaredResourceServer).default([]),
+  clients: z.array(declaredClient).default([]),
 });
 
 /** Resource servers and clients that a file declares; the file owns them. */

@@ -45,7 +45,8 @@ export const storageSettings = {
     variable: 'COUNTERSIGN_KEYS_DIRECTORY',
     type: text,
     fallback: 'keys',
-    sentence: 'Where signing keys (`signing/`) and, in development, everything created lies.',
+    sentence:
+      'Where signing keys to take over (`signing/`) and, in development, everything created lies.',
   }),
   configurationFile: setting({
     variable: 'COUNTERSIGN_CONFIGURATION',

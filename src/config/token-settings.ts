@@ -18,9 +18,10 @@ export const tokenSettings = {
   }),
   digestKey: setting({
     variable: 'COUNTERSIGN_DIGEST_KEY',
-    type: key256.optional(),
+    type: keys256.optional(),
     secret: true,
-    sentence: 'Key of the digests of client secrets, user names and throttles, 32 bytes base64url.',
+    sentence:
+      'Keys of the digests of client secrets, user names and throttles, 32 bytes base64url each; the first makes, all are recognised.',
   }),
   pairwiseSalt: setting({
     variable: 'COUNTERSIGN_PAIRWISE_SALT',
@@ -57,7 +58,7 @@ export const tokenSettings = {
     fallback: '10',
     unit: 's',
     sentence:
-      'How long a public client that is bound to its certificate gets the same answer again for a rotated refresh token; 0 never. Other clients that prove themselves keep their token.',
+      'How long a public client that is bound to its certificate or DPoP key gets the same answer again for a rotated refresh token; 0 never. Other clients that prove themselves keep their token.',
   }),
   refreshRetryUnproven: setting({
     variable: 'COUNTERSIGN_REFRESH_RETRY_UNPROVEN',

@@ -8,17 +8,12 @@ import type { Locale } from '../http/locale.ts';
 import type { Pages } from '../http/pages.ts';
 import { readStepForm } from '../http/step-form.ts';
 import { Problem } from '../problem.ts';
+import type { DecisionPages, PendingDecision } from './decision-pages.ts';
 
-interface Pending {
-  uid: string;
-  clientId: string;
-  clientName: string;
-  clientUri: string | undefined;
-  redirectUri: string;
-  customerId: string | undefined;
-  uiLocales: string | undefined;
+interface Pending extends PendingDecision {
+  /** The consent object to decide; undefined where scopes alone are asked for. */
+  consentId: string | undefined;
   resumeUrl: string | undefined;
-  switchUrl: string;
 }
 
 interface Access {
@@ -48,7 +43,12 @@ interface Dependencies {
   clock: Clock;
   /** How long what is allowed lasts at most. */
   grantTtlSeconds: number;
+  /** For requests that are about a consent object. */
+  decisions: DecisionPages;
 }
+
+/** Accounts to choose among, and what else the form has. */
+const maxFields = 210;
 
 /** The consent page of an authorization request. */
 export interface ConsentPages {
@@ -58,18 +58,28 @@ export interface ConsentPages {
 
 /** Who asks, for what and how long; allow and refuse weigh the same. */
 export function createConsentPages(dependencies: Dependencies): ConsentPages {
-  const { interactions, issuer, csrf } = dependencies;
+  const { interactions, issuer, csrf, decisions } = dependencies;
   async function submit(ctx: Koa.Context): Promise<void> {
     ctx.state['route'] = 'consent';
     const pending = (context: Koa.Context) => interactions.pending(context);
-    const step = await readStepForm(ctx, { issuer, csrf, prompt: 'consent', pending });
+    const step = await readStepForm(ctx, {
+      ...{ issuer, csrf, prompt: 'consent', pending, maxFields },
+    });
     if (step === undefined) return;
+    const { consentId } = step.pending;
+    if (consentId !== undefined) {
+      await decisions.submit(ctx, step.pending, { consentId, fields: step.form });
+      return;
+    }
     const { decision } = step.form;
     await decide(ctx, step.pending, { decision, dependencies });
   }
 
   return {
-    show: (ctx, pending) => show(ctx, pending, dependencies),
+    show: (ctx, pending) =>
+      pending.consentId === undefined
+        ? show(ctx, pending, dependencies)
+        : decisions.show(ctx, pending, pending.consentId),
     addRoutes(router) {
       router.post('/interaction/:uid/consent', submit);
     },

@@ -1,4 +1,7 @@
-import type { PrismaClient } from '../database/generated/client.ts';
+import type { Prisma, PrismaClient } from '../database/generated/client.ts';
+import { createRequestMemory } from '../database/request-memory.ts';
+import type { RequestMemory } from '../database/request-memory.ts';
+import type { Sql, Statement } from '../database/sql.ts';
 import { Problem } from '../problem.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { keyedDigest } from '../security/secrets.ts';
@@ -16,6 +19,8 @@ export interface CustomerStore {
   setPassword(id: string, password: { hash: string; changedAt: Date }): Promise<void>;
   /** Replaces a hash by one of the same password at another cost, unless the password was changed meanwhile. */
   replaceHash(id: string, hashes: { old: string; new: string }): Promise<void>;
+  /** Replaces everything but the user name. Problem('customer_not_found'). */
+  setProfile(id: string, profile: CustomerProfile): Promise<void>;
   /** Problem('customer_not_found'). */
   setStatus(id: string, status: Customer['status']): Promise<void>;
   /** Ends the customer's sessions, grants and tokens. */
@@ -23,9 +28,12 @@ export interface CustomerStore {
 }
 
 interface Dependencies {
+  sql: Pick<Sql, 'rows'>;
   prisma: Pick<PrismaClient, 'customer' | 'artifact'>;
   encryption: Encryption;
   digestKey: Buffer;
+  /** What digests were made with before: a customer who is found by one of them gets a new digest. */
+  olderDigestKeys?: readonly Buffer[];
 }
 
 interface Row {
@@ -36,33 +44,64 @@ interface Row {
   status: string;
 }
 
-/** The store of customers. */
-export function createCustomerStore({
-  prisma,
-  encryption,
-  digestKey,
-}: Dependencies): CustomerStore {
-  const digestOf = (username: string) =>
-    new Uint8Array(keyedDigest(digestKey, 'username', normaliseUsername(username)));
+/** What every token of a customer asks; the rest goes through Prisma. */
+const findById: Statement = {
+  name: 'customer_find',
+  text: `SELECT id, profile, password_hash AS "passwordHash", password_changed_at AS "passwordChangedAt", status
+    FROM customers WHERE id = $1::uuid`,
+};
 
-  const decode = (row: Row | null): Customer | undefined =>
-    row === null
-      ? undefined
-      : {
+/** The store of customers. */
+export function createCustomerStore(dependencies: Dependencies): CustomerStore {
+  const keys = [dependencies.digestKey, ...(dependencies.olderDigestKeys ?? [])];
+  const digestsOf: DigestsOf = (username) => {
+    const name = normaliseUsername(username);
+    const digest = (key: Buffer) => new Uint8Array(keyedDigest(key, 'username', name));
+    return { present: digest(dependencies.digestKey), all: keys.map(digest) };
+  };
+  const memory = createRequestMemory<Customer | undefined>();
+  return {
+    ...createReader(dependencies, memory, digestsOf),
+    ...createWriter(dependencies, memory, digestsOf),
+  };
+}
+
+type Memory = RequestMemory<Customer | undefined>;
+/** Under the present key, and under every key. */
+type DigestsOf = (username: string) => {
+  present: Uint8Array<ArrayBuffer>;
+  all: Uint8Array<ArrayBuffer>[];
+};
+type Reads = 'find' | 'findByUsername' | 'list';
+
+function createReader(
+  { sql, prisma, encryption }: Dependencies,
+  memory: Memory,
+  digestsOf: DigestsOf,
+): Pick<CustomerStore, Reads> {
+  const decode = (row: Row | null | undefined): Customer | undefined =>
+    row
+      ? {
           id: row.id,
           profile: JSON.parse(encryption.open(row.profile, contextOf(row.id))) as CustomerProfile,
           passwordHash: row.passwordHash,
           passwordChangedAt: row.passwordChangedAt,
           status: row.status === 'active' ? 'active' : 'suspended',
-        };
+        }
+      : undefined;
 
   return {
     async find(id) {
-      return isUuid(id) ? decode(await prisma.customer.findUnique({ where: { id } })) : undefined;
+      if (!isUuid(id)) return undefined;
+      return memory.recall(id, async () => decode((await sql.rows<Row>(findById, [id]))[0]));
     },
 
     async findByUsername(username) {
-      const where = { usernameDigest: digestOf(username) };
+      const { present, all } = digestsOf(username);
+      const where = { usernameDigest: present };
+      const row = await prisma.customer.findUnique({ where });
+      if (row !== null || all.length === 1) return decode(row);
+      await renewDigest(prisma, present, all);
       return decode(await prisma.customer.findUnique({ where }));
     },
 
@@ -70,11 +109,45 @@ export function createCustomerStore({
       const rows = await prisma.customer.findMany({ orderBy: { createdAt: 'asc' } });
       return rows.map(decode).filter((customer) => customer !== undefined);
     },
+  };
+}
 
+/** A user name that is taken under an older key is taken. */
+async function renewDigest(
+  prisma: Pick<PrismaClient, 'customer'>,
+  present: Uint8Array<ArrayBuffer>,
+  all: readonly Uint8Array<ArrayBuffer>[],
+): Promise<void> {
+  const older = all.slice(1);
+  if (older.length === 0) return;
+  await prisma.customer.updateMany({
+    where: { usernameDigest: { in: older } },
+    data: { usernameDigest: present },
+  });
+}
+
+function createWriter(
+  { prisma, encryption }: Dependencies,
+  memory: Memory,
+  digestsOf: DigestsOf,
+): Omit<CustomerStore, Reads> {
+  async function update(
+    where: { id: string; passwordHash?: string },
+    data: Prisma.CustomerUpdateManyMutationInput,
+  ): Promise<number> {
+    memory.forget();
+    const { count } = await prisma.customer.updateMany({ where, data });
+    memory.forget();
+    return count;
+  }
+
+  return {
     async insert({ id, profile, passwordHash, passwordChangedAt, status }) {
+      const { present, all } = digestsOf(profile.username);
+      await renewDigest(prisma, present, all);
       const data = {
         id,
-        usernameDigest: digestOf(profile.username),
+        usernameDigest: present,
         profile: encryption.seal(JSON.stringify(profile), contextOf(id)),
         passwordHash,
         passwordChangedAt,
@@ -85,18 +158,22 @@ export function createCustomerStore({
     },
 
     async setPassword(id, { hash, changedAt }) {
-      const data = { passwordHash: hash, passwordChangedAt: changedAt };
-      const { count } = await prisma.customer.updateMany({ where: { id }, data });
+      const count = await update({ id }, { passwordHash: hash, passwordChangedAt: changedAt });
       if (count === 0) throw new Problem('customer_not_found', { detail: id });
     },
 
     async replaceHash(id, hashes) {
-      const where = { id, passwordHash: hashes.old };
-      await prisma.customer.updateMany({ where, data: { passwordHash: hashes.new } });
+      await update({ id, passwordHash: hashes.old }, { passwordHash: hashes.new });
+    },
+
+    async setProfile(id, profile) {
+      const sealed = encryption.seal(JSON.stringify(profile), contextOf(id));
+      const count = await update({ id }, { profile: sealed });
+      if (count === 0) throw new Problem('customer_not_found', { detail: id });
     },
 
     async setStatus(id, status) {
-      const { count } = await prisma.customer.updateMany({ where: { id }, data: { status } });
+      const count = await update({ id }, { status });
       if (count === 0) throw new Problem('customer_not_found', { detail: id });
     },
 

@@ -1,7 +1,7 @@
 import { browserClientId, callbackPath, codeChallengeOf } from './callback-page.ts';
 import { developmentFiles } from './material.ts';
 import type { PrivateFiles } from './private-files.ts';
-import { sampleCustomer, sampleResource } from './sample-data.ts';
+import { sampleCustomers, sampleResource } from './sample-data.ts';
 
 /** What the banner tells. */
 export interface BannerFacts {
@@ -17,6 +17,7 @@ export interface BannerFacts {
 /** What a newcomer reads after the first start: where everything is, and three commands to paste. */
 export function banner(facts: BannerFacts): string {
   const { issuer, mtlsOrigin, operationsUrl, files, databaseDirectory } = facts;
+  const names = sampleCustomers.map(({ username }) => username);
   return `
 Countersign runs in development mode.
 
@@ -25,7 +26,7 @@ Countersign runs in development mode.
   Health, metrics   ${operationsUrl}/readyz  ${operationsUrl}/metrics
   Keys and secrets  ${files.pathOf('.')}
   Database          ${databaseDirectory ?? 'DATABASE_URL'}
-  Customer          ${sampleCustomer.username}  password ${facts.customerPassword}
+  Customers         ${names.join(', ')}  password ${facts.customerPassword}
 
 1. Discovery
 ${discoveryCommand(facts)}
@@ -33,10 +34,10 @@ ${discoveryCommand(facts)}
 2. A token for the sample TPP, bound to its certificate
 ${clientCredentialsCommand(facts)}
 
-3. Log in as the customer: open this in a browser (its certificate is from the CA in the folder above)
+3. Log in as a customer: open this in a browser (its certificate is from the CA in the folder above)
 ${authorizationUrl(facts)}
 
-npm run demo tells the whole story. Stop with Ctrl-C.
+npm run demo tells the whole story, docs/tpp-guide.md how to become a third party yourself. Stop with Ctrl-C.
 `;
 }
 

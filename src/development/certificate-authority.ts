@@ -91,6 +91,8 @@ export interface ClientCertificateOptions {
   /** Dotted identifiers; clientAuth unless given, no such extension when empty. */
   readonly extendedKeyUsage?: readonly string[];
   readonly keyType?: CertificateKeyType;
+  /** Further extensions: where revocation is told, what a qualified certificate states. */
+  readonly extensions?: readonly CertificateExtension[];
 }
 
 /**
@@ -107,12 +109,15 @@ export async function issueClientCertificate(
     name: typeof subject === 'string' ? parseDistinguishedName(subject) : subject,
     days: clientDays,
     purposes: options.extendedKeyUsage ?? [extendedKeyUsages.clientAuth],
-    extensions: subjectAlternativeName({
-      dns: options.sanDns ?? [],
-      uri: options.sanUri ?? [],
-      email: options.sanEmail ?? [],
-      ip: options.sanIp ?? [],
-    }),
+    extensions: [
+      ...subjectAlternativeName({
+        dns: options.sanDns ?? [],
+        uri: options.sanUri ?? [],
+        email: options.sanEmail ?? [],
+        ip: options.sanIp ?? [],
+      }),
+      ...(options.extensions ?? []),
+    ],
   });
 }
 

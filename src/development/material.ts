@@ -24,6 +24,7 @@ export interface DevelopmentSecrets {
   cookieKey: string;
   encryptionKey: string;
   digestKey: string;
+  masterKey: string;
   pairwiseSalt: string;
   customerPassword: string;
   resourceServerSecret: string;
@@ -50,13 +51,20 @@ export function developmentSecrets(files: PrivateFiles): DevelopmentSecrets {
     cookieKey: newSecret(),
     encryptionKey: newSecret(),
     digestKey: newSecret(),
+    masterKey: newSecret(),
     pairwiseSalt: newSecret(),
     customerPassword: randomSecret(16),
     resourceServerSecret: randomSecret(),
   };
-  const text =
-    files.read(secretsFile) ?? files.writeOnce(secretsFile, `${JSON.stringify(fresh, null, 2)}\n`);
-  return JSON.parse(text) as DevelopmentSecrets;
+  const textOf = (secrets: DevelopmentSecrets) => `${JSON.stringify(secrets, null, 2)}\n`;
+  const text = files.read(secretsFile) ?? files.writeOnce(secretsFile, textOf(fresh));
+  const kept = JSON.parse(text) as Partial<DevelopmentSecrets>;
+  const complete = { ...fresh, ...kept };
+  // An earlier version knew fewer of them.
+  if (Object.keys(complete).length > Object.keys(kept).length) {
+    files.replace(secretsFile, textOf(complete));
+  }
+  return complete;
 }
 
 /** What each of them begins with, so that production knows one wherever it turns up. */

@@ -17,8 +17,40 @@ export const sampleCustomer = {
   email_verified: true,
 };
 
-/** Clients and the resource server that development creates, in the shape of the static configuration file. */
-export function sampleConfiguration(issuer: string) {
+/** All customers that development creates; one password for all of them. */
+export const sampleCustomers = [
+  sampleCustomer,
+  {
+    username: 'robin',
+    name: 'Robin Okafor',
+    given_name: 'Robin',
+    family_name: 'Okafor',
+    email: 'robin@example.com',
+    email_verified: true,
+  },
+  {
+    username: 'sasha',
+    name: 'Sasha Lindqvist',
+    given_name: 'Sasha',
+    family_name: 'Lindqvist',
+    email: 'sasha@example.com',
+    email_verified: false,
+  },
+];
+
+/**
+ * Clients and the resource server that development creates, in the shape of the static configuration file; without the
+ * clients that the least profile refuses.
+ */
+export function sampleConfiguration(
+  issuer: string,
+  minimumProfile: 'baseline' | 'fapi2' | 'fapi2-message-signing' = 'baseline',
+) {
+  const clients = {
+    baseline: [sampleTpp(), browserClient(issuer), resourceServerClient()],
+    fapi2: [sampleTpp(), resourceServerClient()],
+    'fapi2-message-signing': [resourceServerClient()],
+  };
   return {
     resourceServers: [
       {
@@ -34,10 +66,14 @@ export function sampleConfiguration(issuer: string) {
             en: 'Start payments that you approve one by one',
             de: 'Zahlungen auslösen, die Sie einzeln freigeben',
           },
+          fundsconfirmations: {
+            en: 'Ask whether an amount is available, without seeing your balance',
+            de: 'Fragen, ob ein Betrag verfügbar ist, ohne Ihren Kontostand zu sehen',
+          },
         },
       },
     ],
-    clients: [sampleTpp(), browserClient(issuer), resourceServerClient()],
+    clients: clients[minimumProfile],
   };
 }
 

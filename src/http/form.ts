@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { Problem } from '../problem.ts';
+import { decodeUtf8, readLimited } from './body.ts';
 
 /** Limits of a form. */
 export interface FormLimits {
@@ -17,69 +17,6 @@ function rejectOtherTypes(ctx: Context): void {
   const coding = ctx.get('Content-Encoding').toLowerCase();
   if (formType.test(ctx.get('Content-Type')) && (coding === '' || coding === 'identity')) return;
   throw new Problem('unsupported_media_type', { detail: 'not a plain URL-encoded UTF-8 form' });
-}
-
-function tooLarge(maxBytes: number): Problem {
-  return new Problem('payload_too_large', {
-    detail: `the form has more than ${String(maxBytes)} bytes`,
-  });
-}
-
-/** Stops reading at the limit, but leaves the connection open for the answer. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const settle = (act: () => void): void => {
-      request.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
-      act();
-    };
-    const onData = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
-      request.pause();
-      settle(() => {
-        reject(tooLarge(maxBytes));
-      });
-    };
-    const onEnd = (): void => {
-      settle(() => {
-        resolve(Buffer.concat(chunks));
-      });
-    };
-    const onBroken = (cause?: Error): void => {
-      settle(() => {
-        reject(new Problem('invalid_request', { detail: 'the body ended early', cause }));
-      });
-    };
-    if (request.readableEnded || request.destroyed) {
-      onBroken();
-      return;
-    }
-    request.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
-  });
-}
-
-async function readLimited(ctx: Context, maxBytes: number): Promise<Buffer> {
-  try {
-    if (Number(ctx.get('Content-Length')) > maxBytes) throw tooLarge(maxBytes);
-    return await readBody(ctx.req, maxBytes);
-  } catch (error) {
-    // The rest of the body is not worth reading before the next request of this connection.
-    ctx.set('Connection', 'close');
-    throw error;
-  }
-}
-
-function decodeUtf8(bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new Problem('invalid_request', { detail: 'the form is not UTF-8', cause });
-  }
 }
 
 function decodePart(part: string): string {

@@ -63,31 +63,55 @@ const permissionsPolicy = [
   .map((feature) => `${feature}=()`)
   .join(', ');
 
+/** What varies in {@link securityHeaders}. */
+export interface SecurityHeaderOptions {
+  /** 0 leaves HSTS out, because on localhost it would follow the developer into other projects. */
+  hstsMaxAgeSeconds: number;
+  /** Paths whose answers no browser shows as a page. */
+  isForPrograms?: (path: string) => boolean;
+}
+
 /**
- * Headers of every response. Goes before whatever turns errors into responses.
- * `hstsMaxAgeSeconds` 0 leaves HSTS out, because on localhost it would follow the developer
- * into other projects.
+ * Of an answer that is JSON. Opened in a browser all the same it may load nothing, be framed by nobody and be taken for
+ * nothing else (ASVS 3.4.3, 3.4.4, 3.4.6); what else pages say is about scripts, windows and links, which it has none of.
  */
-export function securityHeaders({ hstsMaxAgeSeconds }: { hstsMaxAgeSeconds: number }): Middleware {
-  const headers: Record<string, string> = {
-    'Content-Security-Policy': contentSecurityPolicy([]),
-    'X-Content-Type-Options': 'nosniff',
-    'X-Frame-Options': 'DENY',
-    'Referrer-Policy': 'no-referrer',
-    'Permissions-Policy': permissionsPolicy,
-    'Cross-Origin-Opener-Policy': 'same-origin',
-  };
-  if (hstsMaxAgeSeconds > 0) {
-    const maxAge = String(Math.floor(hstsMaxAgeSeconds));
-    headers['Strict-Transport-Security'] = `max-age=${maxAge}; includeSubDomains`;
-  }
-  return async (ctx, next) => {
-    ctx.set(headers);
-    if (!isShared(ctx.path)) {
-      ctx.set('Cross-Origin-Resource-Policy', 'same-origin');
-      ctx.set('Cache-Control', 'no-store'); // redirects between the pages, too
-    }
-    await next();
+const programHeaders = {
+  'Content-Security-Policy': "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+};
+
+const everyHeader = {
+  'Content-Security-Policy': contentSecurityPolicy([]),
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Permissions-Policy': permissionsPolicy,
+  'Cross-Origin-Opener-Policy': 'same-origin',
+};
+
+/** Redirects between the pages are not stored either. */
+const privateHeaders = {
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+};
+
+/** Headers of every response. Goes before whatever turns errors into responses. */
+export function securityHeaders(options: SecurityHeaderOptions): Middleware {
+  const { hstsMaxAgeSeconds, isForPrograms = () => false } = options;
+  const maxAge = String(Math.floor(hstsMaxAgeSeconds));
+  const transport =
+    hstsMaxAgeSeconds > 0
+      ? { 'Strict-Transport-Security': `max-age=${maxAge}; includeSubDomains` }
+      : {};
+  const variant = (headers: Record<string, string>) => ({
+    shared: Object.entries({ ...headers, ...transport }),
+    own: Object.entries({ ...headers, ...transport, ...privateHeaders }),
+  });
+  const variants = { programs: variant(programHeaders), browsers: variant(everyHeader) };
+  return (ctx, next) => {
+    const { shared, own } = isForPrograms(ctx.path) ? variants.programs : variants.browsers;
+    for (const [name, value] of isShared(ctx.path) ? shared : own) ctx.res.setHeader(name, value);
+    return next();
   };
 }
 

@@ -9,7 +9,8 @@ export interface PinnedHosts {
   mtlsHost: string;
 }
 
-function canonicalHost(host: string): string {
+/** Lower case, and without the port that https implies. */
+export function canonicalHost(host: string): string {
   return host.toLowerCase().replace(/:443$/, '');
 }
 

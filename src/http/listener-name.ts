@@ -17,7 +17,14 @@ export function nameListener(server: Server, name: ListenerName): void {
   server.prependListener('secureConnection', remember);
 }
 
+const doors = new WeakMap<Pick<IncomingMessage, 'socket'>, ListenerName>();
+
+/** Says for which door a request is that a proxy brought: its connection tells of the proxy only. */
+export function nameDoor(request: Pick<IncomingMessage, 'socket'>, name: ListenerName): void {
+  doors.set(request, name);
+}
+
 /** The door of a request; undefined when its server was never named. */
 export function listenerOf(request: Pick<IncomingMessage, 'socket'>): ListenerName | undefined {
-  return names.get(request.socket);
+  return doors.get(request) ?? names.get(request.socket);
 }

@@ -25,6 +25,8 @@ export interface Locale {
   text(key: TextKey | (string & Record<never, never>), values?: TextValues): string;
   /** Date and time in words, in UTC and saying so. */
   date(date: Date): string;
+  /** A decimal amount with its currency (ISO 4217), exactly: nothing is rounded. */
+  money(amount: string, currency: string): string;
   /** A time span in words, rounded up: seconds below a minute, else minutes. */
   duration(seconds: number): string;
 }
@@ -68,7 +70,7 @@ function isolate(value: string | number, direction: Locale['direction']): string
   return isMixed ? `\u2068${clean}\u2069` : clean;
 }
 
-function createFormatters(format: string): Pick<Locale, 'date' | 'duration'> {
+function createFormatters(format: string): Pick<Locale, 'date' | 'money' | 'duration'> {
   const dates = new Intl.DateTimeFormat(format, {
     day: 'numeric',
     month: 'long',
@@ -83,6 +85,10 @@ function createFormatters(format: string): Pick<Locale, 'date' | 'duration'> {
   const inMinutes = new Intl.NumberFormat(format, { ...unit, unit: 'minute' });
   return {
     date: (date) => dates.format(date),
+    money: (amount, currency) =>
+      new Intl.NumberFormat(format, {
+        ...{ style: 'currency', currency, maximumFractionDigits: 20 },
+      }).format(amount as `${number}`),
     duration: (seconds) =>
       seconds < 60
         ? inSeconds.format(Math.max(1, Math.ceil(seconds)))

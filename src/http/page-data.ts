@@ -45,6 +45,41 @@ export interface ConsentData {
   redirectHost: string;
 }
 
+/** An account that may be chosen. */
+export interface OfferedAccountData {
+  /** The field's name where several may be chosen. */
+  field: string;
+  id: string;
+  name: string;
+  /** Masked. */
+  number: string;
+  isChosen: boolean;
+}
+
+/**
+ * Posts `csrf`, `decision` = `allow` | `deny` | `switch`, and the accounts: a field each where `choice` is several, else `account`.
+ * Sentences are in the customer's language already: what was shown is kept as proof.
+ */
+export interface ConsentDecisionData {
+  action: string;
+  csrfToken: string;
+  clientName: string;
+  clientUri?: string | undefined;
+  redirectUri: string;
+  accountName?: string | undefined;
+  /** The customer has authorised it before. */
+  isRenewal: boolean;
+  kind: 'accounts' | 'payment' | 'funds-confirmation';
+  clusters: { title: string; sentences: string[] }[];
+  payment: { amount: string; payee: string; payeeNumber: string; reference: string } | undefined;
+  range: string | undefined;
+  until: string;
+  choice: 'one' | 'several';
+  /** None: nothing can be allowed. */
+  accounts: OfferedAccountData[];
+  problem?: 'no_account_chosen' | undefined;
+}
+
 /** The buttons complete the library's own form: `logout` = `yes`, or nothing to stay signed in. */
 export interface LogoutData {
   /** Trusted HTML from oidc-provider, inserted as it is: `<form id="op.logoutForm" …>`. */
@@ -86,6 +121,7 @@ export interface DevelopmentCallbackData {
 export interface PageData {
   login: LoginData;
   consent: ConsentData;
+  'consent-decision': ConsentDecisionData;
   logout: LogoutData;
   'logged-out': LoggedOutData;
   'carry-on': CarryOnData;

@@ -1,6 +1,7 @@
+import { consentDecisionView } from './consent-decision-view.ts';
 import { situationOf } from './error-texts.ts';
 import type { ErrorSituation } from './error-texts.ts';
-import type { Locale, TextKey, TextValues } from './locale.ts';
+import type { TextKey } from './locale.ts';
 import type {
   CarryOnData,
   ConsentData,
@@ -9,20 +10,8 @@ import type {
   PageData,
   PageName,
 } from './page-data.ts';
+import type { PageView, ViewScope } from './page-view.ts';
 import { formTarget, isOwnPath, linkable, outwardTarget } from './safe-url.ts';
-
-/** What every view builder may use. */
-export interface ViewScope {
-  locale: Locale;
-  /** Texts with `{bank}` already known. */
-  text: (key: TextKey, values?: TextValues) => string;
-}
-
-/** What a template gets: its title and whatever else it shows, ready to print. */
-export interface PageView {
-  title: string;
-  [name: string]: unknown;
-}
 
 interface FieldProblem {
   field: 'username' | 'password';
@@ -122,6 +111,7 @@ export const pageViews: {
 } = {
   login: loginView,
   consent: consentView,
+  'consent-decision': consentDecisionView,
   logout: ({ form, clientName }, { text }) => ({
     title: text('logout.title'),
     form,

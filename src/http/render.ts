@@ -6,7 +6,8 @@ import { Eta } from 'eta';
 import { Problem } from '../problem.ts';
 import type { Locale, Locales, TextKey, TextValues } from './locale.ts';
 import type { PageData, PageName } from './page-data.ts';
-import { pageViews, type ViewScope } from './page-views.ts';
+import type { ViewScope } from './page-view.ts';
+import { pageViews } from './page-views.ts';
 import { isOwnPath, linkable } from './safe-url.ts';
 
 /** The bank's own name and looks. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { alreadyRedacted } from '../observability/redact.ts';
 import { redacted } from '../observability/redact-text.ts';
 import { runWithRequest, type RequestContext } from '../observability/request-context.ts';
 import { listenerOf } from './listener-name.ts';
@@ -30,6 +31,7 @@ function contextOf(ctx: Context): RequestContext {
     listener: listenerOf(ctx.req) ?? 'public',
     method: ctx.method,
     path: loggedPath(ctx.path),
+    events: [],
   };
 }
 
@@ -40,6 +42,13 @@ function echoIdentifiers(ctx: Context, requestId: string): void {
   if (uuid.test(interactionId)) ctx.set('X-Fapi-Interaction-Id', interactionId);
 }
 
+/** What the request's line tells of the audit; what is recorded from now on has a line of its own. */
+function takeEvents(request: RequestContext): object | undefined {
+  const { events = [] } = request;
+  request.events = undefined;
+  return events.length === 0 ? undefined : alreadyRedacted(events);
+}
+
 /** A name from our own route records or the provider's, never the path, which callers choose. */
 function routeOf(ctx: Context): string {
   const { state, oidc } = ctx as { state: { route?: unknown }; oidc?: { route?: unknown } };
@@ -48,8 +57,8 @@ function routeOf(ctx: Context): string {
 }
 
 /**
- * The outermost step: gives the request its identifier, runs everything inside its request context, and leaves one log line
- * and one measurement behind. The query is never logged: it carries codes and state.
+ * The outermost step: gives the request its identifier, runs everything inside its request context, and leaves one log line,
+ * with the audit events of the request, and one measurement behind. The query is never logged: it carries codes and state.
  */
 export function requestLog({
   logger,
@@ -73,6 +82,7 @@ export function requestLog({
       milliseconds: Math.round(milliseconds * 10) / 10,
       listener: request.listener,
       reason: request.reason,
+      events: takeEvents(request),
     });
   };
   return (ctx, next) => {

@@ -19,6 +19,8 @@ export interface StepFormChecks<P extends PendingStep> {
   /** The prompt that the form answers. */
   prompt: P['prompt'];
   pending: (ctx: Context) => Promise<P>;
+  /** Where a form may have more fields than usual. */
+  maxFields?: number;
 }
 
 const limits = { maxBytes: 8 * 1024, maxFields: 10 };
@@ -30,7 +32,7 @@ const limits = { maxBytes: 8 * 1024, maxFields: 10 };
  */
 export async function readStepForm<P extends PendingStep>(
   ctx: Context,
-  { issuer, csrf, prompt, pending: find }: StepFormChecks<P>,
+  { issuer, csrf, prompt, pending: find, maxFields = limits.maxFields }: StepFormChecks<P>,
 ): Promise<{ pending: P; form: Record<string, string> } | undefined> {
   rejectCrossSite(ctx, issuer);
   const pending = await find(ctx);
@@ -41,7 +43,7 @@ export async function readStepForm<P extends PendingStep>(
     return undefined;
   }
   if (pending.prompt !== prompt) throw new Problem('interaction_used');
-  const form = await readForm(ctx, limits);
+  const form = await readForm(ctx, { ...limits, maxFields });
   csrf.verify(pending.uid, form['csrf']);
   return { pending, form };
 }

@@ -82,6 +82,10 @@ export const forbiddenImports: Readonly<Record<string, readonly Plant[]>> = {
     value('src/cli/clients.ts', '../app.ts'),
     value('src/provider/swap.ts', '../app.ts'),
   ],
+  'only-the-app-assembles': [
+    value('src/cli/clients.ts', '../assembly/thing.ts'),
+    type('src/provider/swap.ts', '../assembly/thing.ts'),
+  ],
   'nobody-imports-main': [value('src/cli/serve.ts', '../main.ts')],
   'nobody-imports-the-process': [
     value('src/config/flags.ts', '../cli/thing.ts'),

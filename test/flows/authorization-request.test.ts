@@ -87,7 +87,7 @@ describe('An authorization request', () => {
     ['with the challenge method "plain"', { code_challenge_method: 'plain' }],
     ['with no method, which means "plain"', { code_challenge_method: undefined }],
     ['with a challenge that is not one', { code_challenge: 'short' }],
-    ['with a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }],
+    ['with an unsigned request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }],
     ['with a request URI', { request_uri: 'https://web.example.com/request' }],
     ['with the unknown prompt', { prompt: 'everything' }],
     ['with prompt=none and another', { prompt: 'none login' }],
@@ -99,7 +99,7 @@ describe('An authorization request', () => {
     expect(origin + pathname).toBe(callbacks.web);
     expect(page.status).toBe(303);
     expect(searchParams.get('error')).toMatch(
-      /^(?:invalid_request|request(?:_uri)?_not_supported)$/,
+      /^(?:invalid_request|invalid_request_object|request_uri_not_supported)$/,
     );
     expect(searchParams.get('iss')).toBe(server.issuer);
     expect(searchParams.get('state')).not.toBeNull();
@@ -120,7 +120,7 @@ describe('An authorization request', () => {
     },
   );
 
-  it.each(['jwt', 'query.jwt', 'web_message', 'nonsense'])(
+  it.each(['web_message', 'web_message.jwt', 'nonsense'])(
     'for the response mode "%s" is refused',
     async (mode) => {
       const page = await openAuthorization(server, await rawRequest({ response_mode: mode }));

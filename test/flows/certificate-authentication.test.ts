@@ -107,8 +107,10 @@ async function expectRefused(answer: Answer, clientId: string, reason: RegExp): 
   });
   const lines = await server.log.lines();
   const id = answer.headers.get('x-request-id');
-  const own = lines.filter((line) => line['requestId'] === id && line['outcome'] === 'refused');
-  expect(own).toMatchObject([{ detail: { reason: expect.stringMatching(reason) as unknown } }]);
+  const own = lines.filter((line) => line['requestId'] === id);
+  expect(own).toMatchObject([
+    { events: [{ detail: { reason: expect.stringMatching(reason) as unknown } }] },
+  ]);
 }
 
 describe('A client with a certificate of the truststore', () => {

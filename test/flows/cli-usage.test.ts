@@ -19,16 +19,30 @@ const commands = [
     'resume',
     'rotate-secret',
     'allow',
+    'assess',
   ].map((name) => ['clients', name]),
   ...['list', 'show', 'create', 'update', 'delete'].map((name) => ['resource-servers', name]),
   ...['list', 'show', 'add', 'set-password', 'suspend', 'resume', 'end-sessions'].map((name) => [
     'customers',
     name,
   ]),
-  ...['list', 'generate', 'import', 'activate', 'retire'].map((name) => ['keys', name]),
+  ...[
+    'list',
+    'status',
+    'generate',
+    'announce',
+    'import',
+    'promote',
+    'rotate',
+    'retire',
+    'revoke',
+    'rewrap',
+  ].map((name) => ['keys', name]),
+  ['secrets', 'status'],
   ['audit', 'list'],
   ['configuration', 'check'],
   ['configuration', 'table'],
+  ['doctor'],
 ];
 
 async function run(words: readonly string[]) {

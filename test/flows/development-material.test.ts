@@ -39,9 +39,16 @@ describe('Production knows what development made', () => {
       COUNTERSIGN_COOKIE_KEYS: elsewhere.cookieKey,
       COUNTERSIGN_ENCRYPTION_KEYS: elsewhere.encryptionKey,
       COUNTERSIGN_DIGEST_KEY: elsewhere.digestKey,
+      COUNTERSIGN_MASTER_KEYS: elsewhere.masterKey,
       COUNTERSIGN_PAIRWISE_SALT: elsewhere.pairwiseSalt,
     });
-    for (const name of ['COOKIE_KEYS', 'ENCRYPTION_KEYS', 'DIGEST_KEY', 'PAIRWISE_SALT']) {
+    for (const name of [
+      'COOKIE_KEYS',
+      'ENCRYPTION_KEYS',
+      'DIGEST_KEY',
+      'MASTER_KEYS',
+      'PAIRWISE_SALT',
+    ]) {
       const told = `COUNTERSIGN_${name} is a secret that development created`;
       expect(problems).toContainEqual(expect.stringContaining(told));
     }

@@ -143,7 +143,8 @@ describe('The first start on a bare machine', () => {
     ]) {
       expect(names).toContain(name);
     }
-    expect(names.filter((name) => /^signing\/[\w-]+\.json$/.test(name))).toHaveLength(1);
+    const signing = names.filter((name) => /^signing\/[\w-]+\.json$/.test(name));
+    expect(signing, 'a key each for RS256, PS256 and ES256').toHaveLength(3);
     for (const name of filesIn(machine.keys)) {
       expect([name, (statSync(name).mode & 0o777).toString(8)]).toEqual([name, '600']);
     }

@@ -52,7 +52,11 @@ describe('The discovery documents', () => {
 
   it('name exactly what is on', () => {
     const { issuer, mtlsOrigin } = server;
-    const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+    const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
+    // In the order of our keys.
+    const ours = expect.toSatisfy(
+      (named: string[]) => [...named].sort().join(' ') === 'ES256 EdDSA PS256 RS256',
+    ) as unknown;
     const confidential = [
       'client_secret_basic',
       'client_secret_post',
@@ -63,6 +67,7 @@ describe('The discovery documents', () => {
     expect(metadata).toEqual({
       issuer,
       authorization_endpoint: `${issuer}/authorize`,
+      pushed_authorization_request_endpoint: `${issuer}/par`,
       token_endpoint: `${issuer}/token`,
       userinfo_endpoint: `${issuer}/userinfo`,
       introspection_endpoint: `${issuer}/introspect`,
@@ -70,13 +75,22 @@ describe('The discovery documents', () => {
       end_session_endpoint: `${issuer}/logout`,
       jwks_uri: `${issuer}/jwks`,
       mtls_endpoint_aliases: {
+        pushed_authorization_request_endpoint: `${mtlsOrigin}/par`,
         token_endpoint: `${mtlsOrigin}/token`,
         userinfo_endpoint: `${mtlsOrigin}/userinfo`,
         introspection_endpoint: `${mtlsOrigin}/introspect`,
         revocation_endpoint: `${mtlsOrigin}/revoke`,
       },
       response_types_supported: ['code'],
-      response_modes_supported: ['form_post', 'fragment', 'query'],
+      response_modes_supported: [
+        'form_post',
+        'fragment',
+        'query',
+        'jwt',
+        'query.jwt',
+        'fragment.jwt',
+        'form_post.jwt',
+      ],
       grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
@@ -86,13 +100,23 @@ describe('The discovery documents', () => {
       revocation_endpoint_auth_signing_alg_values_supported: algorithms,
       introspection_endpoint_auth_methods_supported: confidential,
       introspection_endpoint_auth_signing_alg_values_supported: algorithms,
-      id_token_signing_alg_values_supported: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      id_token_signing_alg_values_supported: ours,
+      authorization_signing_alg_values_supported: ours,
+      introspection_signing_alg_values_supported: ours,
+      dpop_signing_alg_values_supported: ['PS256', 'ES256', 'EdDSA', 'Ed25519'],
       subject_types_supported: ['public', 'pairwise'],
       scopes_supported: ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'],
       claim_types_supported: ['normal'],
       claims_supported: expect.arrayContaining(['sub', 'name', 'email', 'acr', 'amr']) as unknown,
       acr_values_supported: expect.any(Array) as unknown,
+      authorization_details_types_supported: [
+        'account_information',
+        'payment_initiation',
+        'funds_confirmation',
+      ],
       claims_parameter_supported: true,
+      request_parameter_supported: true,
+      request_object_signing_alg_values_supported: algorithms,
       request_uri_parameter_supported: false,
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
@@ -189,15 +213,7 @@ describe('Every endpoint that discovery names', () => {
   });
 
   it('has no neighbours for what is off', async () => {
-    const paths = [
-      '/request',
-      '/par',
-      '/reg',
-      '/register',
-      '/device',
-      '/device/auth',
-      '/backchannel',
-    ];
+    const paths = ['/request', '/reg', '/register', '/device', '/device/auth', '/backchannel'];
     const others = [
       '/challenge',
       '/session/end',
@@ -222,7 +238,6 @@ describe('What discovery does not name', () => {
     { response_type: 'token' },
     { response_type: 'code id_token' },
     { response_type: 'none' },
-    { response_mode: 'jwt' },
     { response_mode: 'web_message' },
     { request: 'eyJhbGciOiJub25lIn0.e30.' },
     { request_uri: 'urn:ietf:params:oauth:request_uri:x' },

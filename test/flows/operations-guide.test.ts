@@ -39,6 +39,7 @@ async function expectAllToWork(cli: CommandLine, commands: readonly string[]): P
 describe('Every guide', () => {
   it.each([
     ['docs/operations.md', 'template0', 25],
+    ['docs/profiles.md', undefined, 4],
     ['docs/tpp-guide.md', undefined, 3],
     ['docs/resource-server-guide.md', undefined, 3],
   ] as const)(

@@ -5,6 +5,7 @@ import { SignJWT, decodeJwt, exportJWK, generateKeyPair } from 'jose';
 import type { JWK } from 'jose';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { createTestCertificates } from '../support/certificates.ts';
 import type { TestCertificates } from '../support/certificates.ts';
 import { obtainTokens, openAuthorization, postForm } from '../support/journey.ts';
@@ -20,6 +21,8 @@ const reached: string[] = [];
 /** Path → what the clients' server answers. */
 const documents = new Map<string, string>();
 
+/** How far the server's clock is ahead. */
+let seconds = 0;
 let server: AuthorizationServer;
 let keys: { privateKey: webcrypto.CryptoKey; publicJwk: JWK };
 
@@ -35,12 +38,14 @@ beforeAll(async () => {
   documents.set('/sector', JSON.stringify(sectorUris));
   documents.set('/narrow-sector', JSON.stringify(sectorUris.slice(0, 1)));
   server = await startAuthorizationServer({
+    clock: { now: () => new Date(systemClock.now().getTime() + seconds * 1000) },
     environment: {
       COUNTERSIGN_OUTBOUND_ALLOW: `localhost:${String(listed)}`,
       COUNTERSIGN_OUTBOUND_TRUSTSTORE: certificates.authority.certificatePem,
     },
     clients: [
       keyClient('by-reference', at(listed, '/jwks')),
+      ...['rotating', 'changing', 'sleeping'].map((id) => keyClient(id, at(listed, `/${id}`))),
       keyClient('redirected', at(listed, '/redirect')),
       keyClient('too-long', at(listed, '/too-long')),
       keyClient('missing', at(listed, '/missing')),
@@ -57,6 +62,8 @@ afterAll(async () => {
   await listeners.close();
 });
 
+/** As some clients send it: a year. */
+const headers = { 'content-type': 'application/json', 'cache-control': 'max-age=31536000' };
 const sectorUris = ['https://one.example.com/callback', 'https://two.example.com/callback'];
 
 function listen({ server: certificate }: TestCertificates): Promise<number> {
@@ -68,7 +75,7 @@ function listen({ server: certificate }: TestCertificates): Promise<number> {
       const document = documents.get(path);
       if (path === '/redirect') response.writeHead(302, { location: '/jwks' }).end();
       else if (document === undefined) response.writeHead(404).end();
-      else response.writeHead(200, { 'content-type': 'application/json' }).end(document);
+      else response.writeHead(200, headers).end(document);
     }),
   );
 }
@@ -100,15 +107,15 @@ function sectorClient(id: string, sectorIdentifierUri: string) {
   };
 }
 
-async function tokenFor(clientId: string): Promise<JsonAnswer> {
+async function tokenFor(clientId: string, signer = keys, kid = 'k1'): Promise<JsonAnswer> {
   const assertion = await new SignJWT({ jti: randomUUID() })
-    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+    .setProtectedHeader({ alg: 'ES256', kid })
     .setIssuer(clientId)
     .setSubject(clientId)
     .setAudience(server.issuer)
-    .setIssuedAt()
-    .setExpirationTime('1m')
-    .sign(keys.privateKey);
+    .setIssuedAt(new Date(systemClock.now().getTime() + seconds * 1000))
+    .setExpirationTime(new Date(systemClock.now().getTime() + (seconds + 60) * 1000))
+    .sign(signer.privateKey);
   return postForm(server, '/token', {
     parameters: {
       grant_type: 'client_credentials',
@@ -153,6 +160,54 @@ describe("A client's key set", () => {
     expect(await tokenFor('unlisted')).toMatchObject({ status: 401 });
     expect(reached.slice(before)).toEqual([]);
     await expectReason('unlisted', /not public/);
+  });
+});
+
+describe("A client's key set that changes", () => {
+  async function newKeys(kid: string): Promise<typeof keys> {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    return { privateKey, publicJwk: { ...(await exportJWK(publicKey)), kid, alg: 'ES256' } };
+  }
+  const serve = (id: string, ...sets: (typeof keys)[]) =>
+    documents.set(`/${id}`, JSON.stringify({ keys: sets.map(({ publicJwk }) => publicJwk) }));
+  const fetches = (id: string) => reached.filter((line) => line.endsWith(`/${id}`)).length;
+
+  it('is fetched once more for a key that is new, and once a minute at most', async () => {
+    const next = await newKeys('k2');
+    serve('rotating', keys);
+    expect(await tokenFor('rotating')).toMatchObject({ status: 200 });
+    serve('rotating', keys, next);
+    expect(await tokenFor('rotating', next, 'k2')).toMatchObject({ status: 401 });
+    expect(fetches('rotating')).toBe(1);
+    seconds += 61;
+    expect(await tokenFor('rotating', next, 'k2')).toMatchObject({ status: 200 });
+    expect(await tokenFor('rotating', next, 'k9')).toMatchObject({ status: 401 });
+    expect(await tokenFor('rotating', next, 'k9')).toMatchObject({ status: 401 });
+    expect(await tokenFor('rotating')).toMatchObject({ status: 200 });
+    expect(fetches('rotating')).toBe(2);
+  });
+
+  it('no longer opens with a key that was taken out of it, an hour later whatever max-age said', async () => {
+    serve('changing', keys);
+    expect(await tokenFor('changing')).toMatchObject({ status: 200 });
+    serve('changing', await newKeys('k2'));
+    seconds += 3601;
+    expect(await tokenFor('changing')).toMatchObject({ status: 401 });
+    expect(fetches('changing')).toBe(2);
+  });
+
+  it('goes on to count while its server is away, but no longer than an hour', async () => {
+    serve('sleeping', keys);
+    expect(await tokenFor('sleeping')).toMatchObject({ status: 200 });
+    documents.delete('/sleeping');
+    seconds += 3000;
+    expect(await tokenFor('sleeping', keys, 'k9')).toMatchObject({ status: 401 });
+    expect(await tokenFor('sleeping')).toMatchObject({ status: 200 });
+    expect(fetches('sleeping')).toBe(2);
+    seconds += 601;
+    expect(await tokenFor('sleeping')).toMatchObject({ status: 401 });
+    expect(await tokenFor('sleeping')).toMatchObject({ status: 401 });
+    expect(fetches('sleeping')).toBe(3);
   });
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Agent } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,85 +7,38 @@ import { systemClock } from '../../src/clock.ts';
 import { createCertificateAuthority } from '../../src/development/certificate-authority.ts';
 import { developmentSecrets } from '../../src/development/material.ts';
 import { createPrivateFiles } from '../../src/development/private-files.ts';
-import { createKeyFiles } from '../../src/signing-keys/key-files.ts';
-import { createTestCertificates, serverCertificate } from '../support/certificates.ts';
-import type { TestCertificates } from '../support/certificates.ts';
-import { testDatabase } from '../support/database.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { freePort, startProgram } from '../support/program.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
-import type { TemporaryDirectory } from '../support/temporary-directory.ts';
+import { serverCertificate } from '../support/certificates.ts';
+import { newKey, production } from '../support/production.ts';
+import type { Environment, Production } from '../support/production.ts';
+import { startProgram } from '../support/program.ts';
 
-type Environment = Record<string, string | undefined>;
+let bank: Production;
+let safe: Production['safe'];
 
-let directory: TemporaryDirectory;
-let database: TestDatabase;
-let certificates: TestCertificates;
-/** A configuration in which nothing is missing. */
-let safe: Record<string, string>;
-
-const key = () => randomBytes(32).toString('base64url');
+const key = newKey;
 
 beforeAll(async () => {
-  directory = await temporaryDirectory();
-  database = await testDatabase('template0');
-  certificates = await createTestCertificates();
-  const server = await serverCertificate(certificates.authority, [
-    'auth.bank.test',
-    'mtls.bank.test',
-  ]);
-  await createKeyFiles(path.join(directory.path, 'keys', 'signing'), systemClock).generate(
-    'RS256',
-    'active',
-  );
-  const [port, mtlsPort, operationsPort] = await Promise.all([freePort(), freePort(), freePort()]);
-  safe = {
-    COUNTERSIGN_ENV: 'production',
-    COUNTERSIGN_ISSUER: 'https://auth.bank.test',
-    COUNTERSIGN_MTLS_ORIGIN: 'https://mtls.bank.test',
-    COUNTERSIGN_PORT: String(port),
-    COUNTERSIGN_MTLS_PORT: String(mtlsPort),
-    COUNTERSIGN_OPERATIONS_PORT: String(operationsPort),
-    COUNTERSIGN_COOKIE_KEYS: key(),
-    COUNTERSIGN_ENCRYPTION_KEYS: `${key()},${key()}`,
-    COUNTERSIGN_DIGEST_KEY: key(),
-    COUNTERSIGN_PAIRWISE_SALT: key(),
-    COUNTERSIGN_TLS_CERTIFICATE: server.certificatePem,
-    COUNTERSIGN_TLS_PRIVATE_KEY: server.privateKeyPem,
-    COUNTERSIGN_CLIENT_TRUSTSTORE: certificates.authority.certificatePem,
-    COUNTERSIGN_KEYS_DIRECTORY: path.join(directory.path, 'keys'),
-    COUNTERSIGN_DATA_DIRECTORY: path.join(directory.path, 'data'),
-    DATABASE_URL: database.connectionString,
-  };
+  bank = await production();
+  safe = bank.safe;
 });
 
-afterAll(async () => {
-  await database.close();
-  await directory.remove();
-});
+afterAll(() => bank.close());
 
 async function file(name: string, text: string): Promise<string> {
-  const target = path.join(directory.path, name);
+  const target = path.join(bank.directory, name);
   await writeFile(target, text);
   return target;
 }
 
-/** Starts with the safe configuration, changed, and gives back what a refused start prints. */
-async function refusal(changes: Environment, base: Environment = safe): Promise<string[]> {
-  const environment = Object.fromEntries(
-    Object.entries({ ...base, ...changes }).filter(([, value]) => value !== undefined),
-  ) as Record<string, string>;
-  const program = startProgram({ environment });
-  const { code } = await program.ended;
-  expect([code, program.stdout()]).toEqual([78, '']);
-  const [title, ...problems] = program.stderr().trimEnd().split('\n');
-  expect(title).toBe('Countersign does not start:');
+async function refusal(changes: Environment, base?: Environment): Promise<string[]> {
+  const { code, output, title, problems } = await bank.refusal(changes, base);
+  expect([code, output, title]).toEqual([78, '', 'Countersign does not start:']);
   return problems;
 }
 
 describe('A start in production without any setting', () => {
   it('lists everything that is missing at once, each with its remedy', async () => {
-    const keys = path.join(directory.path, 'no-keys');
+    const keys = path.join(bank.directory, 'no-keys');
     const nothing = { COUNTERSIGN_ENV: 'production', COUNTERSIGN_KEYS_DIRECTORY: keys };
     const problems = await refusal({}, nothing);
     const expected = [
@@ -94,12 +47,12 @@ describe('A start in production without any setting', () => {
       /COUNTERSIGN_COOKIE_KEYS is not set: .*openssl rand -base64 32/,
       /COUNTERSIGN_ENCRYPTION_KEYS is not set: .*openssl/,
       /COUNTERSIGN_DIGEST_KEY is not set: .*openssl/,
+      /COUNTERSIGN_MASTER_KEYS is not set: .*openssl/,
       /COUNTERSIGN_PAIRWISE_SALT is not set: .*openssl/,
       /COUNTERSIGN_TLS_CERTIFICATE is not set: give/,
       /COUNTERSIGN_TLS_PRIVATE_KEY is not set: give/,
       /COUNTERSIGN_CLIENT_TRUSTSTORE is not set: give/,
       /DATABASE_URL is not set: name your Postgres/,
-      /no active RS256 signing key in .*no-keys\/signing: run/,
     ];
     for (const [index, pattern] of expected.entries()) expect(problems[index]).toMatch(pattern);
     expect(problems).toHaveLength(expected.length);
@@ -157,7 +110,7 @@ describe('A start in production is refused for one fault alone:', () => {
   });
 
   it('a secret that development created', async () => {
-    const keys = path.join(directory.path, 'keys');
+    const keys = path.join(bank.directory, 'keys');
     const secrets = developmentSecrets(createPrivateFiles(keys));
     await expectRefusal(
       { COUNTERSIGN_ENCRYPTION_KEYS: `${key()},${secrets.encryptionKey}` },
@@ -186,7 +139,9 @@ describe('A start in production is refused for one fault alone:', () => {
       { COUNTERSIGN_TLS_CERTIFICATE: certificatePem, COUNTERSIGN_TLS_PRIVATE_KEY: privateKeyPem },
       /TLS_CERTIFICATE is from the CA that development created/,
     );
-    const truststore = [certificates.authority.certificatePem, authority.certificatePem].join('\n');
+    const truststore = [bank.certificates.authority.certificatePem, authority.certificatePem].join(
+      '\n',
+    );
     await expectRefusal(
       { COUNTERSIGN_CLIENT_TRUSTSTORE: truststore },
       /TRUSTSTORE holds the CA that dev/,
@@ -202,7 +157,7 @@ describe('A start in production is refused for one fault alone:', () => {
       { COUNTERSIGN_CLIENT_TRUSTSTORE: 'nonsense' },
       /CLIENT_TRUSTSTORE: .*no certificate/,
     );
-    const other = await serverCertificate(certificates.authority);
+    const other = await serverCertificate(bank.certificates.authority);
     await expectRefusal(
       { COUNTERSIGN_TLS_PRIVATE_KEY: other.privateKeyPem },
       /TLS_PRIVATE_KEY does not belong/,
@@ -211,19 +166,6 @@ describe('A start in production is refused for one fault alone:', () => {
       { COUNTERSIGN_TLS_PRIVATE_KEY: 'nonsense' },
       /TLS_PRIVATE_KEY can't be read/,
     );
-  });
-
-  it('no signing key, or one that others may read', async () => {
-    const empty = path.join(directory.path, 'empty');
-    await mkdir(empty);
-    await expectRefusal({ COUNTERSIGN_KEYS_DIRECTORY: empty }, /no active RS256 signing key/);
-    const open = path.join(directory.path, 'open');
-    const files = createKeyFiles(path.join(open, 'signing'), systemClock);
-    const { kid } = await files.generate('RS256', 'active');
-    await chmod(path.join(open, 'signing', `${kid}.json`), 0o644);
-    const problems = await refusal({ COUNTERSIGN_KEYS_DIRECTORY: open });
-    expect(problems.join('\n')).toMatch(/others may read it: run chmod 600/);
-    expect(problems.join('\n')).not.toContain('keys generate'); // one remedy, the right one
   });
 
   it('a variable that is no setting', async () => {
@@ -297,7 +239,7 @@ describe('A complete and safe configuration', () => {
     const metrics = await (await fetch(`${operations}/metrics`)).text();
     expect(metrics).toMatch(/^countersign_info\{version="\d+\.\d+\.\d+"\} 1$/m);
     const agent = new Agent({
-      connect: { ca: certificates.authority.certificatePem, servername: 'auth.bank.test' },
+      connect: { ca: bank.certificates.authority.certificatePem, servername: 'auth.bank.test' },
     });
     // The host name is not in any DNS: the connection goes to this machine.
     const { dispatcher, port } = { dispatcher: agent, port: rest['COUNTERSIGN_PORT'] ?? '' };

@@ -241,7 +241,7 @@ describe('the example resource server', () => {
     expect(await present('eyJhbGciOi.x.y')).toEqual(invalidToken);
   });
 
-  it.each([undefined, 'Basic dHBwOnRwcA==', 'DPoP eyJ', 'Bearers eyJ'])(
+  it.each([undefined, 'Basic dHBwOnRwcA==', 'Digest eyJ', 'Bearers eyJ'])(
     'only says what to bring when asked with %s',
     async (authorization) => {
       expect(await call(authorization)).toEqual({

@@ -210,18 +210,22 @@ describe('An ID token as a hint', () => {
   });
 });
 
-it('A request object is not looked at, whatever it is', async () => {
+it('A forged request object is refused and nothing in it is followed', async () => {
   const { url } = await authorizationRequest(web, forWeb);
   const payload = { client_id: 'web', redirect_uri: 'https://evil.example/', scope: 'admin' };
   const forged = forgeries(ours, { header: {}, payload }, lure);
+  const refusals = [
+    ['request', 'invalid_request_object'],
+    ['request_uri', 'request_uri_not_supported'],
+  ] as const;
   const attack = async () => {
     for (const jwt of [...Object.values(forged), lure]) {
-      for (const name of ['request', 'request_uri']) {
+      for (const [name, error] of refusals) {
         const query = new URLSearchParams({ [name]: jwt }).toString();
         const page = await createCustomerAgent(server).open(`${url}&${query}`);
         const answer = new URL(page.url);
         expect(answer.hostname).not.toBe('evil.example');
-        expect(answer.searchParams.get('error')).toBe(`${name}_not_supported`);
+        expect(answer.searchParams.get('error')).toBe(error);
       }
     }
   };

@@ -164,14 +164,15 @@ async function wrongLogins(): Promise<void> {
 }
 
 function noteKeys(): void {
-  const { signingKeys, cookieKeys, encryptionKeys, digestKey, pairwiseSalt } = server.material;
+  const { signingKeys, masterKeys, cookieKeys, ...others } = server.material;
+  const { encryptionKeys, digestKey, pairwiseSalt } = others;
   for (const jwk of [...signingKeys, robot.jwk] as Record<string, unknown>[]) {
     for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi']) {
       const value = jwk[name];
       if (typeof value === 'string') seen.set(value, `private key ${name}`);
     }
   }
-  for (const key of [...cookieKeys, ...encryptionKeys, digestKey, pairwiseSalt]) {
+  for (const key of [...masterKeys, ...cookieKeys, ...encryptionKeys, digestKey, pairwiseSalt]) {
     seen.set(key.toString('base64url'), 'key of ours');
   }
   const pem = server.material.tlsPrivateKey.split('\n')[1] ?? '';

@@ -89,7 +89,6 @@ describe('A path in disguise', () => {
     '/register',
     '/device',
     '/device/auth',
-    '/par',
     '/request',
     '/session/end',
     '/me',

@@ -21,8 +21,12 @@ export interface CommandResult {
 export interface CommandLine {
   environment: Readonly<Record<string, string>>;
   keysDirectory: string;
-  /** Runs `countersign …words`, with `input` on its standard input, until it ends. */
-  run(words: readonly string[], input?: string): Promise<CommandResult>;
+  /** Runs `countersign …words`, with `input` on its standard input, until it ends; `more` is environment. */
+  run(
+    words: readonly string[],
+    input?: string,
+    more?: Readonly<Record<string, string>>,
+  ): Promise<CommandResult>;
   /** Starts a command that goes on; end it yourself. */
   start(words: readonly string[]): ChildProcess;
   remove(): Promise<void>;
@@ -43,14 +47,17 @@ export async function commandLine(
     COUNTERSIGN_ARGON2_PASSES: '1',
     ...variables,
   };
-  const start = (words: readonly string[]) =>
-    spawn(process.execPath, [program, ...words], { env: environment, cwd: directory.path });
+  const start = (words: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+    spawn(process.execPath, [program, ...words], {
+      env: { ...environment, ...more },
+      cwd: directory.path,
+    });
   return {
     environment,
     keysDirectory,
     start,
-    async run(words, input = '') {
-      const child = start(words);
+    async run(words, input = '', more = {}) {
+      const child = start(words, more);
       const ended = new Promise<number | null>((resolve, reject) => {
         child.once('error', reject).once('close', resolve);
       });
@@ -66,11 +73,12 @@ export async function commandLine(
 
 /** A command line on the database of a test server, with its keys. */
 export function commandLineBeside(server: AuthorizationServer): Promise<CommandLine> {
-  const { digestKey, encryptionKeys } = server.material;
+  const { digestKey, encryptionKeys, masterKeys } = server.material;
   return commandLine({
     DATABASE_URL: server.database.connectionString,
     COUNTERSIGN_DIGEST_KEY: digestKey.toString('base64url'),
     COUNTERSIGN_ENCRYPTION_KEYS: encryptionKeys.map((key) => key.toString('base64url')).join(','),
+    COUNTERSIGN_MASTER_KEYS: masterKeys.map((key) => key.toString('base64url')).join(','),
   });
 }
 
@@ -80,5 +88,6 @@ export function commandLineOn(database: { connectionString: string }): Promise<C
     DATABASE_URL: database.connectionString,
     COUNTERSIGN_DIGEST_KEY: randomBytes(32).toString('base64url'),
     COUNTERSIGN_ENCRYPTION_KEYS: randomBytes(32).toString('base64url'),
+    COUNTERSIGN_MASTER_KEYS: randomBytes(32).toString('base64url'),
   });
 }

@@ -24,7 +24,7 @@ export interface CustomerAgent {
 
 /** A new browser, with no cookies unless a jar is given. */
 export function createCustomerAgent(
-  server: AuthorizationServer,
+  server: Pick<AuthorizationServer, 'issuer' | 'fetch' | 'customer'>,
   jar = new CookieJar(),
 ): CustomerAgent {
   const fetch = server.fetch();

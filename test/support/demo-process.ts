@@ -42,8 +42,12 @@ export async function emptyPlace(): Promise<EmptyPlace> {
 }
 
 /** A script of the repository as a process. */
-export function startScript(script: string, { environment }: EmptyPlace) {
-  const child = spawn(process.execPath, [path.join(repository, script)], {
+export function startScript(
+  script: string,
+  { environment }: Pick<EmptyPlace, 'environment'>,
+  words: readonly string[] = [],
+) {
+  const child = spawn(process.execPath, [path.join(repository, script), ...words], {
     cwd: repository,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,7 +4,7 @@ import type { AuthorizationServer } from './server.ts';
 
 /** openid-client configured for one of the test clients by discovery. */
 export function discover(
-  server: AuthorizationServer,
+  server: Pick<AuthorizationServer, 'issuer' | 'fetch'>,
   client: { id: string; authentication: openid.ClientAuth; certificate?: IssuedCertificate },
 ): Promise<openid.Configuration> {
   return openid.discovery(

@@ -4,7 +4,7 @@
  * new version beside one that knows exactly this.
  */
 export const previousSchema = {
-  migration: '20261122010000_change_notifications',
+  migration: '20261122040000_key_ring',
   tables: {
     artifacts: {
       kind: 'text',
@@ -15,6 +15,7 @@ export const previousSchema = {
       client_id: 'text?',
       customer_id: 'text?',
       consumed_at: 'timestamptz?',
+      answer: 'bytea?',
       expires_at: 'timestamptz?',
       created_at: 'timestamptz=',
     },
@@ -50,6 +51,25 @@ export const previousSchema = {
       created_at: 'timestamptz=',
       updated_at: 'timestamptz=',
     },
+    client_registrations: {
+      client_id: 'text',
+      directory: 'text?',
+      software_id: 'text?',
+      organisation_id: 'text?',
+      only_of: 'text?',
+      token_digest: 'bytea',
+      certificate_subject: 'text',
+      created_at: 'timestamptz=',
+    },
+    initial_access_tokens: {
+      digest: 'bytea',
+      permissions: 'jsonb',
+      profile: 'text',
+      used_at: 'timestamptz?',
+      client_id: 'text?',
+      expires_at: 'timestamptz',
+      created_at: 'timestamptz=',
+    },
     client_permissions: {
       client_id: 'text',
       resource_server_identifier: 'text',
@@ -71,6 +91,39 @@ export const previousSchema = {
       blocked_until: 'timestamptz?',
       expires_at: 'timestamptz',
     },
+    signing_keys: {
+      kid: 'text',
+      algorithm: 'text',
+      use: 'text=',
+      stage: 'text',
+      origin: 'text',
+      announced_for: 'text?',
+      public_jwk: 'jsonb',
+      sealed_key: 'bytea?',
+      wrapped_data_key: 'bytea?',
+      created_at: 'timestamptz',
+      activate_at: 'timestamptz?',
+      activated_at: 'timestamptz?',
+      retired_at: 'timestamptz?',
+      destroy_at: 'timestamptz?',
+      ended_at: 'timestamptz?',
+    },
+    key_ring_processes: {
+      id: 'uuid',
+      host: 'text',
+      published: '_text?',
+      seen_at: 'timestamptz',
+      started_at: 'timestamptz=',
+    },
+    key_set_readers: {
+      kind: 'text',
+      name: 'text',
+      seen: '_text?',
+      fetches: 'int4=',
+      first_seen_at: 'timestamptz',
+      last_seen_at: 'timestamptz',
+    },
+    secret_sightings: { variable: 'text', fingerprint: 'text', first_seen_at: 'timestamptz' },
     audit_events: {
       id: 'uuid',
       at: 'timestamptz',

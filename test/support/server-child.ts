@@ -31,9 +31,11 @@ function withBuffers(material: Material): Material {
   const buffer = (bytes: Uint8Array) => Buffer.from(bytes);
   return {
     ...material,
+    masterKeys: material.masterKeys.map(buffer),
     cookieKeys: material.cookieKeys.map(buffer),
     encryptionKeys: material.encryptionKeys.map(buffer),
     digestKey: buffer(material.digestKey),
+    olderDigestKeys: (material.olderDigestKeys ?? []).map(buffer),
     pairwiseSalt: buffer(material.pairwiseSalt),
   };
 }

@@ -6,6 +6,7 @@ import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
 import { systemClock } from '../../src/clock.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { App } from '../../src/app.ts';
+import type { DevelopmentRoutes } from '../../src/assembly/settings.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import type { Configuration } from '../../src/config/schema.ts';
 import { parseStaticConfiguration } from '../../src/config/static-file.ts';
@@ -14,6 +15,7 @@ import type { IssuedCertificate } from '../../src/development/certificate-author
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { createKeyFiles } from '../../src/signing-keys/key-files.ts';
 import type { SigningAlgorithm } from '../../src/signing-keys/key-ring.ts';
+import type { CertificateTexts } from '../../src/startup/served-certificates.ts';
 import { startServer } from '../../src/startup/server.ts';
 import type { RunningServer } from '../../src/startup/server.ts';
 import type { Material } from '../../src/startup/material.ts';
@@ -48,6 +50,10 @@ export interface ServerOptions {
   algorithms?: readonly SigningAlgorithm[];
   /** Algorithms with a key that is published but does not sign any more. */
   retiredAlgorithms?: readonly SigningAlgorithm[];
+  /** What the files of certificates hold when they are read again. */
+  certificates?: () => CertificateTexts;
+  /** Routes that exist in development only. */
+  developmentRoutes?: DevelopmentRoutes;
   /** Another server's data and keys: for several processes on one database. */
   beside?: AuthorizationServer;
 }
@@ -150,6 +156,8 @@ export async function startAuthorizationServer(
     logger: log.logger,
     metrics: createMetrics(),
     clock,
+    developmentRoutes: options.developmentRoutes ?? (() => undefined),
+    ...(options.certificates === undefined ? {} : { rereadCertificates: options.certificates }),
     prepare: (app) => (beside === undefined ? fill(app, foundation, options) : Promise.resolve()),
   });
   const fetches = createFetches(configuration, certificates, running);
@@ -297,9 +305,9 @@ async function testMaterial(
       ...privateJwk,
       kid,
       alg: algorithm,
-      use: 'sig',
-      key_ops: retiredAlgorithms.includes(algorithm) ? ['verify'] : ['sign', 'verify'],
+      stage: retiredAlgorithms.includes(algorithm) ? 'retired' : 'active',
     })),
+    masterKeys: [randomBytes(32)],
     cookieKeys: [randomBytes(32)],
     encryptionKeys: [randomBytes(32)],
     digestKey: randomBytes(32),

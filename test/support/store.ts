@@ -11,6 +11,9 @@ export interface StoreGround {
   prisma: Database['prisma'];
   /** The same database as another process sees it. */
   other: Database['prisma'];
+  /** Plain statements on both. */
+  sql: Database['sql'];
+  otherSql: Database['sql'];
   stored: TestDatabase;
   encryption: ReturnType<typeof createEncryption>;
   digestKey: Buffer;
@@ -32,6 +35,8 @@ export async function storeGround(): Promise<StoreGround> {
   return {
     prisma: database.prisma,
     other: other.prisma,
+    sql: database.sql,
+    otherSql: other.sql,
     stored,
     encryption: createEncryption([randomBytes(32)]),
     digestKey: randomBytes(32),

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { auditEventTypes } from '../../src/audit/events.ts';
 import { createUuidSequence } from '../../src/audit/uuid.ts';
 import { currentRequest, runWithRequest } from '../../src/observability/request-context.ts';
+import type { RequestContext } from '../../src/observability/request-context.ts';
 import { away, clock, entry, setUp } from '../support/audit-trail.ts';
 
 function useFakeTimers(): void {
@@ -48,6 +49,37 @@ describe('a recorded entry', () => {
       clientId: 'tpp',
       detail: { access_token: '[redacted]' },
     });
+  });
+
+  it('is told by the line of its request where one will come, unless somebody waits for it', async () => {
+    const { trail, lines } = setUp();
+    const context = { requestId: 'r-1', address: '192.0.2.7', method: 'POST', path: '/token' };
+    const request: RequestContext = { ...context, listener: 'mtls', events: [] };
+    await runWithRequest(request, async () => {
+      trail.record({ ...entry, detail: { access_token: 'abc', scope: 'accounts' } });
+      expect(await lines()).toEqual([]);
+      await trail.recordDurably({ ...entry, type: 'consent.given' });
+      request.events = undefined;
+      trail.record({ ...entry, type: 'token.revoked' });
+    });
+    expect((await lines()).map(({ type }) => type)).toEqual(['consent.given', 'token.revoked']);
+    expect(request).toHaveProperty('events', undefined);
+  });
+
+  it('in the line of its request is without secrets', () => {
+    const { trail } = setUp();
+    const context = { requestId: 'r-1', address: '192.0.2.7', method: 'POST', path: '/token' };
+    const request: RequestContext = { ...context, listener: 'mtls', events: [] };
+    runWithRequest(request, () => {
+      trail.record({ ...entry, detail: { access_token: 'abc', scope: 'accounts' } });
+    });
+    expect(request.events).toEqual([
+      expect.objectContaining({
+        type: 'token.issued',
+        clientId: 'tpp',
+        detail: { access_token: '[redacted]', scope: 'accounts' },
+      }),
+    ]);
   });
 
   it('holds nothing that PostgreSQL refuses, and no endless identifier', async () => {

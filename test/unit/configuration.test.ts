@@ -117,16 +117,14 @@ describe('A configuration', () => {
     }
   });
 
-  it.each(['COUNTERSIGN_DIGEST_KEY', 'COUNTERSIGN_PAIRWISE_SALT'])(
-    'takes one key, and no list, as %s',
-    (variable) => {
-      const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64url'));
-      expect(problemsOf({ [variable]: String(one) })).toEqual([]);
-      expect(problemsOf({ [variable]: `${String(one)},${String(two)}` })).toEqual([
-        expect.stringContaining(`${variable} must be exactly one key`),
-      ]);
-    },
-  );
+  it('takes one salt, and no list', () => {
+    const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte).toString('base64url'));
+    const variable = 'COUNTERSIGN_PAIRWISE_SALT';
+    expect(problemsOf({ [variable]: String(one) })).toEqual([]);
+    expect(problemsOf({ [variable]: `${String(one)},${String(two)}` })).toEqual([
+      expect.stringContaining(`${variable} must be exactly one key`),
+    ]);
+  });
 
   it('takes keys of 32 bytes only, several with commas', () => {
     fc.assert(

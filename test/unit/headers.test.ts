@@ -36,6 +36,21 @@ describe('every response', () => {
     expect(body).toContain("script-src 'self'");
   });
 
+  it('that only programs read can load nothing, be framed nowhere and be taken for nothing else', async () => {
+    const isForPrograms = (path: string) => path === '/token';
+    const step = securityHeaders({ hstsMaxAgeSeconds: 3600, isForPrograms });
+    await using server = await serveSteps([step, show]);
+    const { headers } = await server.send('/token');
+    expect(headers).toMatchObject({
+      'content-security-policy': "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+      'strict-transport-security': 'max-age=3600; includeSubDomains',
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+      'cache-control': 'no-store',
+    });
+    expect((await server.send('/login')).headers).toHaveProperty('x-frame-options');
+  });
+
   it('leaves HSTS out for 0 seconds', async () => {
     expect((await answer('/token', 0)).headers).not.toHaveProperty('strict-transport-security');
   });

@@ -1,5 +1,8 @@
-import { createServer } from 'node:https';
+import { once } from 'node:events';
+import { createServer as createPlainServer } from 'node:http';
 import type { RequestListener } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Problem } from '../../src/problem.ts';
 import { createOutboundFetch } from '../../src/security/outbound-fetch.ts';
@@ -29,6 +32,27 @@ async function elsewhere(listener: RequestListener, certificate = certificates.s
   );
   const port = await servers.listen(server);
   return { port, host: `localhost:${String(port)}`, reached };
+}
+
+/** The same without TLS. */
+async function plainServer(listener: RequestListener) {
+  const reached: string[] = [];
+  const server = createPlainServer((request, response) => {
+    reached.push(request.url ?? '');
+    listener(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    host: `127.0.0.1:${String(port)}`,
+    reached,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
 }
 
 function fetchWith(limits: Partial<OutboundLimits>) {
@@ -142,6 +166,38 @@ describe('A request to a listed host', () => {
     const host = `127.0.0.2:${String(there.port)}`;
     expect(await refusal(fetchWith({ allowedHosts: [host] })(`https://${host}/`))).toContain(host);
     expect(there.reached).toEqual([]);
+  });
+});
+
+describe('Plain http', () => {
+  it('is let through where it was asked for, with a body of bytes', async () => {
+    await using there = await plainServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => response.end(Buffer.concat(chunks).toString('hex')));
+    });
+    const fetch = fetchWith({ allowedHosts: [there.host], plainHttp: true });
+    const options = { method: 'POST', body: new Uint8Array([0, 255, 128]) };
+    const response = await fetch(`http://${there.host}/`, options);
+    expect([response.status, await response.text()]).toEqual([200, '00ff80']);
+  });
+
+  it('has every other limit', async () => {
+    await using there = await plainServer((request, response) => {
+      if (request.url === '/redirect') response.writeHead(302, { location: '/long' }).end();
+      else if (request.url === '/long') response.end('x'.repeat(1001));
+    });
+    const at = (path: string) => `http://${there.host}${path}`;
+    const fetch = fetchWith({ allowedHosts: [there.host], plainHttp: true, timeoutMs: 200 });
+    expect((await fetch(at('/redirect'))).status).toBe(302);
+    expect(await refusal(fetch(at('/long')))).toContain('longer than 1000 bytes');
+    expect(await refusal(fetch(at('/silent')))).toContain(there.host);
+    expect(there.reached).toEqual(['/redirect', '/long', '/silent']);
+    const unlisted = fetchWith({ plainHttp: true });
+    expect(await refusal(unlisted(at('/')))).toMatch(/not a public address/);
+    expect(await refusal(unlisted(at('/').replace('127.0.0.1', 'localhost')))).toMatch(/public/);
+    expect(await refusal(unlisted('ftp://example.com/'))).toMatch(/not https/);
+    expect(there.reached).toHaveLength(3);
   });
 });
 

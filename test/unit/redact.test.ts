@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { redact } from '../../src/observability/redact.ts';
+import { alreadyRedacted, redact } from '../../src/observability/redact.ts';
 import { redactText } from '../../src/observability/redact-text.ts';
 import { Problem } from '../../src/problem.ts';
 
@@ -207,6 +207,14 @@ describe('redaction of awkward values', () => {
 });
 
 describe('redaction of anything', () => {
+  it('takes over what was redacted before, which nobody but our own code can claim', () => {
+    const before = redact({ password: secret, scope: 'accounts' });
+    expect(redact({ events: alreadyRedacted([before]) })).toEqual({ events: [before] });
+    const claimed = JSON.parse(JSON.stringify({ clean: { password: secret } })) as unknown;
+    expect(redact(claimed)).toEqual({ clean: { password: '[redacted]' } });
+    expect(redact({ [Symbol('clean')]: { password: secret } })).toEqual({});
+  });
+
   it('never throws and gives back what JSON can hold', () => {
     fc.assert(
       fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true }), (value) => {

@@ -3,6 +3,7 @@ import { expect, describe, it } from 'vitest';
 import { requestLog } from '../../src/http/request-log.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
 import { currentRequest } from '../../src/observability/request-context.ts';
+import type { RequestContext } from '../../src/observability/request-context.ts';
 import { serveSteps } from '../support/http-server.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
@@ -102,5 +103,27 @@ describe('the request log', () => {
     expect(await lines()).toEqual([
       expect.objectContaining({ message: 'Request', reason: 'the inner cause' }) as object,
     ]);
+  });
+
+  it('tells what was recorded in the audit, and nothing twice', async () => {
+    const { step, lines } = setUp();
+    const context: { request?: RequestContext | undefined } = {};
+    await using server = await serveSteps([
+      step,
+      (ctx) => {
+        context.request = currentRequest();
+        context.request?.events?.push({ type: 'token.issued', detail: { scope: 'accounts' } });
+        ctx.body = 'ok';
+      },
+    ]);
+    await server.send('/token');
+    expect(await lines()).toEqual([
+      expect.objectContaining({
+        message: 'Request',
+        events: [{ type: 'token.issued', detail: { scope: 'accounts' } }],
+      }) as object,
+    ]);
+    // What is recorded later has to find another line.
+    expect(context.request).toHaveProperty('events', undefined);
   });
 });

@@ -1,0 +1,47 @@
+import type { ConsentCollection, ConsentDialect } from './consent-dialect-api.ts';
+import { plainDialect, plainPath } from './consent-plain-api.ts';
+import { ukDialect } from './consent-uk-api.ts';
+
+/** The APIs that there are. */
+export const dialects: readonly ConsentDialect[] = [ukDialect, plainDialect];
+
+/** What a path stands for. */
+export interface ConsentPlace {
+  dialect: ConsentDialect;
+  collection: ConsentCollection;
+  /** The collection's path as it was called. */
+  path: string;
+  /** Undefined for the collection itself. */
+  id: string | undefined;
+  /** Whether a resource server asks for the state. */
+  isStatus: boolean;
+}
+
+const collections = dialects.flatMap((dialect) =>
+  dialect.collections.flatMap((collection) =>
+    collection.paths.map((path) => ({ dialect, collection, path })),
+  ),
+);
+
+const statusSuffix = '/status';
+
+/** What is at `path`, letter by letter; undefined for paths that are none of ours. */
+export function findPlace(path: string): ConsentPlace | undefined {
+  const found = collections.find((one) => path === one.path || path.startsWith(`${one.path}/`));
+  if (found === undefined) return undefined;
+  if (path === found.path) return { ...found, id: undefined, isStatus: false };
+  const rest = path.slice(found.path.length + 1);
+  const isStatus = found.path === plainPath && rest.endsWith(statusSuffix);
+  const segment = isStatus ? rest.slice(0, -statusSuffix.length) : rest;
+  if (segment === '' || segment.includes('/')) return undefined;
+  return { ...found, id: decoded(segment), isStatus };
+}
+
+/** What is not well encoded stands for itself: an id that nobody has. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

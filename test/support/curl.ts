@@ -1,0 +1,29 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { TemporaryDirectory } from './temporary-directory.ts';
+
+const run = promisify(execFile);
+const standIn = path.resolve(import.meta.dirname, 'curl-stand-in.ts');
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+
+/** Runs a command of ours exactly as it stands, in a shell; the output. Where there is no curl, a stand-in for it. */
+export async function paste(
+  command: string,
+  { path: folder }: TemporaryDirectory,
+  {
+    cwd = folder,
+    environment = process.env,
+  }: { cwd?: string; environment?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  const bin = path.join(folder, 'bin');
+  const PATH = environment['PATH'] ?? '';
+  if (!hasCurl) {
+    mkdirSync(bin, { recursive: true });
+    const script = `#!/bin/sh\nexec '${process.execPath}' '${standIn}' "$@"\n`;
+    writeFileSync(path.join(bin, 'curl'), script, { mode: 0o755 });
+  }
+  const env = { ...environment, PATH: hasCurl ? PATH : `${bin}:${PATH}` };
+  return (await run('sh', ['-c', command], { env, cwd })).stdout;
+}
