@@ -18,12 +18,12 @@ import { problemResponse } from './http/problem-response.ts';
 import { requestLog } from './http/request-log.ts';
 import {
   allowedMethods,
-  isEngineEndpoint,
   isForPrograms,
   rejectAlmostEndpoints,
   rejectPagesOverMtls,
 } from './provider/doors.ts';
 import { routes } from './provider/routes.ts';
+import { stepUnlessEngine } from './provider/steps.ts';
 import { recordKeySetReaders } from './signing-keys/key-set-api.ts';
 import { createReaderStore } from './signing-keys/reader-store.ts';
 import { createCertificateSource } from './tls/certificate-source.ts';
@@ -68,9 +68,9 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
     prepareCertificate(certificates), // before the engine, which asks for it without waiting
     rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
     recordKeySetReaders(keySetParts(deps, { storage, certificates })), // what they got decides when a key may sign
-    unlessEngine(consentApi(settings, { ...deps, ...parts })),
-    unlessEngine(hosting.assets.middleware),
-    unlessEngine(router.routes() as unknown as Koa.Middleware),
+    stepUnlessEngine(consentApi(settings, { ...deps, ...parts })),
+    stepUnlessEngine(hosting.assets.middleware),
+    stepUnlessEngine(router.routes() as unknown as Koa.Middleware),
     engine.middleware,
   ];
   for (const step of steps) koa.use(step);
@@ -90,13 +90,6 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
     replaceKeys: (jwks: readonly JWK[]) => {
       engine.replaceKeys(jwks);
     },
-  };
-}
-
-/** Leaves a step out where the engine alone answers: looking for pages and assets would be a part of every token's cost. */
-function unlessEngine(step: Koa.Middleware): Koa.Middleware {
-  return async (ctx, next) => {
-    await (isEngineEndpoint(ctx.path) ? next() : step(ctx, next));
   };
 }
 

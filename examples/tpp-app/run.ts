@@ -16,7 +16,7 @@ const ownKeys = path.resolve(import.meta.dirname, '../../keys');
 const { values } = parseArgs({
   options: {
     name: { type: 'string', default: 'acme' },
-    keys: { type: 'string', default: process.env['COUNTERSIGN_KEYS_DIRECTORY'] ?? ownKeys },
+    keys: { type: 'string', default: ownKeys },
     auth: { type: 'string', default: 'certificate' },
     api: { type: 'string' },
     clean: { type: 'boolean', default: false },

@@ -41,6 +41,7 @@ export function createRoutes(settings: AppSettings, deps: AppDependencies, parts
   const consentPages = createConsentPages({
     decisions: createDecisionPages({
       ...{ interactions, consents, accountsOf, displayName, pages, csrf, audit },
+      bank: settings.brand.name,
     }),
     issuer,
     interactions,

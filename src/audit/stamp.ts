@@ -21,10 +21,8 @@ function storable(text: string): string {
 function isStorableJson(value: unknown): boolean {
   if (typeof value === 'string') return isStorable(value);
   if (typeof value !== 'object' || value === null) return true;
-  for (const [key, member] of Object.entries(value)) {
-    if (!isStorable(key) || !isStorableJson(member)) return false;
-  }
-  return true;
+  const members = value as Record<string, unknown>;
+  return Object.keys(members).every((key) => isStorable(key) && isStorableJson(members[key]));
 }
 
 function storableJson(value: unknown): unknown {

@@ -13,24 +13,32 @@ const counterSeedMask = 0x7ff;
 export function createUuidSequence(clock: Clock): () => string {
   let milliseconds = -1;
   let counter = 0;
+  let prefix = '';
   const advance = (random: string): void => {
     const present = clock.now().getTime();
     if (present > milliseconds) {
       milliseconds = present;
+      prefix = timePrefix(milliseconds);
       counter = Number.parseInt(random.slice(0, 3), 16) & counterSeedMask;
       return;
     }
     counter += 1;
     if (counter < counterSize) return;
     milliseconds += 1;
+    prefix = timePrefix(milliseconds);
     counter = 0;
   };
   return () => {
     // Version 4 has the same variant and its last 62 bits random; Node makes 128 of them at a time.
     const random = randomUUID();
     advance(random);
-    const time = milliseconds.toString(16).padStart(12, '0');
     const order = (0x7000 | counter).toString(16);
-    return `${time.slice(0, 8)}-${time.slice(8)}-${order}-${random.slice(19)}`;
+    return `${prefix}-${order}-${random.slice(19)}`;
   };
+}
+
+/** The first 48 bits. */
+function timePrefix(milliseconds: number): string {
+  const time = milliseconds.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}`;
 }

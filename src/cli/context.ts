@@ -13,6 +13,8 @@ import type { Clock } from '../clock.ts';
 import { databaseProblems } from '../config/invariants.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
+import { createConsentStore } from '../consents/consent-store.ts';
+import type { ConsentStore } from '../consents/consent-store.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
 import type { CustomerStore } from '../customers/customer-store.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
@@ -50,6 +52,7 @@ export interface StoresContext extends Context {
   initialAccessTokens: InitialAccessTokenStore;
   resourceServers: ResourceServerStore;
   customers: CustomerStore;
+  consents: ConsentStore;
 }
 
 /** The configuration of the environment. Throws a {@link Refusal} with every problem. */
@@ -91,6 +94,7 @@ export async function withStores<T>(
       clients,
       ...createRegistrationStores({ ...context, prisma, sql, clients }),
       resourceServers: createResourceServerStore({ prisma, changes: noChanges }),
+      consents: createConsentStore({ sql, encryption, clock: context.clock }),
       customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
     });
   });

@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { addAuditCommands } from './audit.ts';
 import { addClientCommands } from './clients.ts';
 import { addConfigurationCommands } from './configuration.ts';
+import { addConsentCommands } from './consents.ts';
 import { addCustomerCommands } from './customers.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { exitCodeOf, exitCodes, explain } from './failure.ts';
@@ -25,6 +26,7 @@ export async function runCommandLine(words: readonly string[], shell: Shell): Pr
   addClientCommands(program, shell);
   addResourceServerCommands(program, shell);
   addCustomerCommands(program, shell);
+  addConsentCommands(program, shell);
   addKeyCommands(program, shell);
   addSecretCommands(program, shell);
   addAuditCommands(program, shell);

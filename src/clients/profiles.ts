@@ -52,6 +52,11 @@ export function profileOf({ security_profile: named = 'baseline' }: ProfiledMeta
   return profile;
 }
 
+/** The stricter one of two. */
+export function stricterProfile(one: SecurityProfile, other: SecurityProfile): SecurityProfile {
+  return securityProfiles.indexOf(one) < securityProfiles.indexOf(other) ? other : one;
+}
+
 /**
  * The metadata with what its profile decides: pushed requests, signed requests and responses, and PS256 where an
  * algorithm is left open. What a profile forbids is not changed but named by {@link profileFaults}.

@@ -1,6 +1,7 @@
 import { Problem } from '../problem.ts';
 import { permissionsOfRoles, permittedByBoth } from './directory.ts';
 import type { Directory, Permissions } from './directory.ts';
+import { stricterProfile } from './profiles.ts';
 import type { RolesOfCertificate } from './registration-ports.ts';
 import type { Fixed, Origin, RegistrationRequest } from './registration-request.ts';
 import { fault } from './registration.ts';
@@ -59,7 +60,8 @@ function statementBasis(
     return { claims, origin, isVerified, faults };
   }
   const { softwareId, organisationId } = statement;
-  const { issuer, profile, keysByValue, localRedirectUris, onePerSoftware } = directory;
+  const { issuer, keysByValue, localRedirectUris, onePerSoftware } = directory;
+  const profile = stricterProfile(directory.profile, request.registered?.profile ?? 'baseline');
   const roles = permitted(directory, statement, rolesOf(request, deps));
   return {
     basis: { permissions: roles.permissions, profile, keysByValue, localRedirectUris, statement },

@@ -7,6 +7,7 @@ import { readCompactJws } from './compact-jws.ts';
 import type { Directory } from './directory.ts';
 import { fetchKeySet, signatureFault } from './key-set.ts';
 import type { Fetch } from './key-set.ts';
+import { failing } from './registration-addresses.ts';
 import type { RegistrationBody } from './registration-request.ts';
 import { fault } from './registration.ts';
 import type { Fault } from './registration.ts';
@@ -86,24 +87,4 @@ function softwareKeys({ jwks, jwksUri }: SoftwareStatement, fetch: Fetch): Promi
   if (jwksUri !== undefined) return fetchKeySet(fetch, jwksUri);
   if (jwks !== undefined) return Promise.resolve(jwks);
   throw new Problem('outbound_refused', { detail: 'the statement names no keys of the software' });
-}
-
-/** Whether the key set can be had that a client wants us to use. */
-export async function keyAddressFaults(url: string, fetch: Fetch): Promise<Fault[]> {
-  const why = await failing(async () => {
-    await fetchKeySet(fetch, url);
-    return undefined;
-  });
-  return why === undefined ? [] : [fault('invalid_client_metadata', `jwks_uri ${url}: ${why}`)];
-}
-
-async function failing(work: () => Promise<string | undefined>): Promise<string | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof Problem) return error.detail ?? error.message;
-    // `new URL` says no more than that.
-    if (error instanceof TypeError) return 'it is no URL';
-    throw error;
-  }
 }

@@ -8,14 +8,10 @@ import type { ClientMetadata } from './client.ts';
 import { parseClientMetadata } from './client-metadata.ts';
 import type { Fetch } from './key-set.ts';
 import type { SecurityProfile } from './profiles.ts';
+import { addressFaults } from './registration-addresses.ts';
 import { basisOf } from './registration-basis.ts';
 import type { Judged } from './registration-basis.ts';
-import {
-  envelopeFaults,
-  keyAddressFaults,
-  readBody,
-  requestSignatureFaults,
-} from './registration-body.ts';
+import { envelopeFaults, readBody, requestSignatureFaults } from './registration-body.ts';
 import { identifierFaults, readAsked, updateFaults } from './registration-metadata.ts';
 import type { PresentedCertificate, RolesOfCertificate } from './registration-ports.ts';
 import type { Accepted, Examination, RegistrationRequest } from './registration-request.ts';
@@ -135,9 +131,8 @@ async function judgeMetadata(
   ];
   const { metadata } = checked;
   if (metadata === undefined || faults.length > 0 || !step.judged.isVerified) return { faults };
-  const address = metadata.jwks_uri;
-  const ofAddress = address === undefined ? [] : await keyAddressFaults(address, step.deps.fetch);
-  if (ofAddress.length > 0) return { faults: ofAddress };
+  const ofAddresses = await addressFaults(metadata, step.deps.fetch);
+  if (ofAddresses.length > 0) return { faults: ofAddresses };
   const accepted = acceptedAs(metadata, permitted.permissions, { ...step, members });
   return { faults: [], accepted };
 }

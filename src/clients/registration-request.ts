@@ -25,6 +25,12 @@ export interface Origin {
   onePerSoftware: boolean;
 }
 
+/** What an update can't change. */
+export interface Registered extends Pick<Origin, 'directory' | 'softwareId'> {
+  /** An update leaves it or makes it stricter, or a client could undo what an operator demands of it. */
+  profile: SecurityProfile;
+}
+
 /** A registration, or an update of one, as it arrived. */
 export interface RegistrationRequest {
   body: RegistrationBody;
@@ -34,7 +40,7 @@ export interface RegistrationRequest {
   /** Without it a software statement decides. */
   fixed?: Fixed | undefined;
   /** What the client is registered as; for an update. */
-  registered?: Pick<Origin, 'directory' | 'softwareId'> | undefined;
+  registered?: Registered | undefined;
 }
 
 /** What is written of an acceptable request. */

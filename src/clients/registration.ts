@@ -90,15 +90,17 @@ function isCertificateName(member: string): boolean {
 }
 
 /** What speaks against the redirect URIs besides their form (`redirectFaults` of client.ts). */
-export function redirectUriFaults({ redirectUris = [], members }: Asked, basis: Basis): Fault[] {
+export function redirectUriFaults(asked: Asked, basis: Basis): Fault[] {
+  const { redirectUris = [], members } = asked;
   const { statement, localRedirectUris = false } = basis;
+  const registered = asked.redirectUris ?? redirectUrisOf(members, statement);
   const vouched = statement?.redirectUris ?? redirectUris;
   const foreign = redirectUris.filter((uri) => !vouched.includes(uri));
   const origins = vouched.map(originOf);
   const afterLogout = textsIn(members['post_logout_redirect_uris']);
   const elsewhere =
     statement === undefined ? [] : afterLogout.filter((uri) => !origins.includes(originOf(uri)));
-  const local = localRedirectUris ? [] : redirectUris.filter((uri) => isLocal(uri));
+  const local = localRedirectUris ? [] : [...registered, ...afterLogout].filter(isLocal);
   return [
     ...foreign.map((uri) => `redirect URI ${uri} is not in the software statement`),
     ...elsewhere.map((uri) => `no redirect URI of the software statement has the host of ${uri}`),
@@ -114,10 +116,14 @@ function textsIn(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
+const localNames = /^(?:localhost|.*\.localhost|127\.\d+\.\d+\.\d+|0\.0\.0\.0)$/;
+/** `::`, `::1`, and 127.0.0.0/8 and 0.0.0.0 as URLs write them when they are mapped. */
+const localIpv6 = /^\[::(?:1|ffff:(?:7f[\da-f]{2}:[\da-f]{1,4}|0:0))?\]$/;
+
 /** Whatever listens there is not the third party (UK DCR 3.3: no localhost). */
 function isLocal(uri: string): boolean {
   const host = URL.parse(uri)?.hostname ?? '';
-  return /^(?:localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)$/.test(host);
+  return localNames.test(host) || localIpv6.test(host);
 }
 
 const methods: readonly unknown[] = ['tls_client_auth', 'private_key_jwt'];

@@ -144,10 +144,10 @@ function standing({
   directory,
   softwareId,
 }: Registration): Pick<RegistrationRequest, 'fixed' | 'registered'> {
-  const registered = { directory, softwareId };
+  const profile = profileOf(client.metadata);
+  const registered = { directory, softwareId, profile };
   if (directory !== undefined) return { registered };
-  const { permissions, metadata } = client;
-  return { registered, fixed: { permissions, profile: profileOf(metadata) } };
+  return { registered, fixed: { permissions: client.permissions, profile } };
 }
 
 function acceptedOf({ faults, facts, accepted }: Examination, noted: Facts): Accepted {

@@ -5,11 +5,12 @@ import type { ConsentDialect, Refusal } from './consent-dialect-api.ts';
 import { consentStates, consentTypes } from './consent.ts';
 import type { ConsentTerms, NamedAccount } from './consent.ts';
 import { plain } from './regimes/plain.ts';
+import { visibleText } from './visible-text-api.ts';
 
 /** Where the neutral API is. */
 export const plainPath = '/consents/v1';
 
-const text = (max: number) => z.string().min(1).max(max);
+const text = visibleText;
 const moment = z.iso.datetime({ offset: true });
 
 const account = z.strictObject({

@@ -4,11 +4,12 @@ import { collection } from './consent-dialect-api.ts';
 import type { ConsentDialect, Refusal, RequestFault } from './consent-dialect-api.ts';
 import type { ConsentState, ConsentTerms, ConsentType, NamedAccount } from './consent.ts';
 import { uk, ukResources, ukStatus } from './regimes/uk.ts';
+import { visibleText } from './visible-text-api.ts';
 
 // The shapes of the Read/Write API v4.0. What we don't handle is refused, as the standard demands for conditional fields.
 
 const base = '/open-banking/v4.0';
-const text = (max: number) => z.string().min(1).max(max);
+const text = visibleText;
 /** ISO 8601; where the zone is left out it is UTC. */
 const dateTime = z.iso.datetime({ offset: true, local: true });
 

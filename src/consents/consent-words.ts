@@ -3,6 +3,8 @@ import { regimes } from './regimes/regimes.ts';
 
 /** The texts of one language; the locale of a page fits. */
 export interface Words {
+  /** The bank's name. */
+  bank: string;
   text(key: string, values?: Record<string, string>): string;
   date(date: Date): string;
   money(amount: string, currency: string): string;
@@ -67,6 +69,7 @@ function rangeOf({ transactionsFrom: from, transactionsTo: to }: Consent, words:
 
 function untilOf({ type, expiresAt }: Consent, words: Words): string {
   if (type === 'payment') return words.text('decision.once');
-  if (expiresAt === undefined) return words.text('decision.openEnded');
-  return words.text('decision.until', { date: words.date(expiresAt) });
+  const { bank } = words;
+  if (expiresAt === undefined) return words.text('decision.openEnded', { bank });
+  return words.text('decision.until', { bank, date: words.date(expiresAt) });
 }

@@ -1,7 +1,6 @@
 import type Koa from 'koa';
 import type { AuditEntry } from '../audit/events.ts';
 import type { Csrf } from '../http/csrf.ts';
-import type { Locale } from '../http/locale.ts';
 import type { ConsentDecisionData } from '../http/page-data.ts';
 import type { Pages } from '../http/pages.ts';
 import { Problem } from '../problem.ts';
@@ -12,6 +11,7 @@ import { detailOf } from './consent-details-api.ts';
 import type { Recorder } from './consent-ports.ts';
 import type { ConsentStore, MoveFacts } from './consent-store.ts';
 import { consentWords } from './consent-words.ts';
+import type { Words } from './consent-words.ts';
 
 /** The authorization request that a consent is part of. */
 export interface PendingDecision {
@@ -40,6 +40,8 @@ interface Dependencies {
   consents: Pick<ConsentStore, 'find' | 'move'>;
   accountsOf: AccountsOf;
   displayName: (customerId: string) => Promise<string | undefined>;
+  /** The bank's name. */
+  bank: string;
   pages: Pages;
   csrf: Csrf;
   audit: Recorder;
@@ -131,7 +133,7 @@ async function showPage(ctx: Koa.Context, decision: Decision, again: Again): Pro
     data: {
       ...{ action, csrfToken: csrf.token(pending.uid) },
       accountName: await displayName(customerId),
-      ...shownOf(decision, pages.localeOf(ctx, pending.uiLocales), again.chosen),
+      ...shownOf(decision, wordsFor(ctx, pending, again.deps), again.chosen),
       problem: again.chosen === undefined ? undefined : 'no_account_chosen',
     },
     ...(again.chosen === undefined ? {} : { status: 400 }),
@@ -141,12 +143,20 @@ async function showPage(ctx: Koa.Context, decision: Decision, again: Again): Pro
   });
 }
 
+function wordsFor(
+  ctx: Koa.Context,
+  { uiLocales }: PendingDecision,
+  { pages, bank }: Dependencies,
+): Words & { tag: string } {
+  return { ...pages.localeOf(ctx, uiLocales), bank };
+}
+
 type Shown = Omit<ConsentDecisionData, 'action' | 'csrfToken' | 'accountName' | 'problem'>;
 
 /** What the customer decides about, word by word; the history keeps its digest. */
 function shownOf(
   { pending, consent, offered }: Decision,
-  locale: Locale,
+  words: Words,
   chosen?: ReadonlySet<string>,
 ): Shown {
   const before = new Set(consent.accounts.map(({ id }) => id));
@@ -155,7 +165,7 @@ function shownOf(
     clientUri: pending.clientUri,
     redirectUri: pending.redirectUri,
     isRenewal: consent.state === 'authorised',
-    ...consentWords(consent, locale),
+    ...consentWords(consent, words),
     choice: consent.type === 'accounts' ? 'several' : 'one',
     accounts: offered.map(({ id, name, number }) => ({
       ...{ field: accountPrefix + id, id, name, number },
@@ -205,15 +215,15 @@ function chosenIn(fields: Readonly<Record<string, string>>): Set<string> {
   return new Set([...ids, ...(fields['account'] === undefined ? [] : [fields['account']])]);
 }
 
-function factsOf(ctx: Koa.Context, decision: Decision, { pages }: Dependencies): MoveFacts {
+function factsOf(ctx: Koa.Context, decision: Decision, deps: Dependencies): MoveFacts {
   const { customerId, pending } = decision;
-  const locale = pages.localeOf(ctx, pending.uiLocales);
+  const words = wordsFor(ctx, pending, deps);
   return {
     by: { type: 'customer', id: customerId },
     customerId,
     clientId: pending.clientId,
     authentication: pending.authentication,
-    shown: { locale: locale.tag, text: JSON.stringify(shownOf(decision, locale)) },
+    shown: { locale: words.tag, text: JSON.stringify(shownOf(decision, words)) },
   };
 }
 

@@ -7,7 +7,7 @@ import { currentRequest } from '../observability/request-context.ts';
 import { createProofJudge } from './demo-resource-proof.ts';
 
 /** Where the demo resource is, on both hosts; below it a path segment names the scope that is needed. */
-export const demoResourcePath = '/development/resource';
+const demoResourcePath = '/development/resource';
 
 /** An access token that is good at this moment. */
 interface CurrentToken {
@@ -150,7 +150,8 @@ function refuse(ctx: Koa.Context, { status, error, description, scope }: Refused
       ? [...challenges.Bearer, ...challenges.DPoP]
       : challenges[isDpop ? 'DPoP' : 'Bearer'],
   );
-  ctx.body = { error: error ?? 'invalid_token', error_description: description };
+  // RFC 6750 §3.1: who brought no token is told no error.
+  ctx.body = { ...(error === undefined ? {} : { error }), error_description: description };
 }
 
 function factsOf(token: CurrentToken): Record<string, unknown> {

@@ -9,7 +9,7 @@ interface Certificates {
   receive(
     request: IncomingMessage,
   ): { readonly proxied: false } | { readonly proxied: true; readonly address: string | undefined };
-  prepare(request: IncomingMessage, listener: ListenerName): Promise<void>;
+  prepare(request: IncomingMessage, listener: ListenerName): Promise<void> | undefined;
 }
 
 /**
@@ -41,8 +41,8 @@ export function receiveFromProxies(
 
 /** Finds the client's certificate before anything asks for it; what is refused never reaches the engine. */
 export function prepareCertificate(certificates: Pick<Certificates, 'prepare'>): Middleware {
-  return async (ctx, next) => {
-    await certificates.prepare(ctx.req, listenerOf(ctx.req) ?? 'public');
-    await next();
+  return (ctx, next) => {
+    const preparing = certificates.prepare(ctx.req, listenerOf(ctx.req) ?? 'public');
+    return preparing === undefined ? next() : preparing.then(next);
   };
 }

@@ -2,18 +2,19 @@ import type { ConsentDecisionData } from './page-data.ts';
 import type { PageView, ViewScope } from './page-view.ts';
 import { formTarget, linkable } from './safe-url.ts';
 
-const decisionKeys = {
+const decisionKeys: Readonly<Partial<Record<string, 'share' | 'pay' | 'funds'>>> = {
   accounts: 'share',
   payment: 'pay',
   'funds-confirmation': 'funds',
-} as const;
+};
 
 /** The page on which a customer decides about a consent object. */
 export function consentDecisionView(data: ConsentDecisionData, { text }: ViewScope): PageView {
   const { kind, clientName: client, clientUri, redirectUri, payment } = data;
-  const key = decisionKeys[kind];
+  const key = decisionKeys[kind] ?? 'share';
+  const choice = data.choice === 'one' ? 'one' : 'several';
   const values = { client, amount: payment?.amount ?? '', payee: payment?.payee ?? '' };
-  const message = data.problem === undefined ? undefined : text(`decision.${data.choice}.missing`);
+  const message = data.problem === undefined ? undefined : text(`decision.${choice}.missing`);
   return {
     ...data,
     title: text(`decision.${key}.title`, values),
@@ -29,9 +30,10 @@ export function consentDecisionView(data: ConsentDecisionData, { text }: ViewSco
   };
 }
 
-function websiteOf(clientUri: string | undefined): string | undefined {
+function websiteOf(clientUri: string | undefined): { url: string; host: string } | undefined {
   const website = linkable(clientUri);
-  return website !== undefined && /^https?:/i.test(website) ? website : undefined;
+  if (website === undefined || !/^https?:/i.test(website)) return undefined;
+  return { url: website, host: new URL(website).host };
 }
 
 /** Where the customer goes after the choice: a host, or an app's scheme. */

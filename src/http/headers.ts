@@ -110,7 +110,8 @@ export function securityHeaders(options: SecurityHeaderOptions): Middleware {
   const variants = { programs: variant(programHeaders), browsers: variant(everyHeader) };
   return (ctx, next) => {
     const { shared, own } = isForPrograms(ctx.path) ? variants.programs : variants.browsers;
-    for (const [name, value] of isShared(ctx.path) ? shared : own) ctx.res.setHeader(name, value);
+    const { res } = ctx;
+    for (const [name, value] of isShared(ctx.path) ? shared : own) res.setHeader(name, value);
     return next();
   };
 }

@@ -16,9 +16,13 @@ export function canonicalHost(host: string): string {
 
 /** Node keeps the first of several Host lines; what is in front of us may have kept the last. */
 function hostLines(request: IncomingMessage): string[] {
-  return request.rawHeaders.filter(
-    (_, index, lines) => index % 2 === 1 && lines[index - 1]?.toLowerCase() === 'host',
-  );
+  const { rawHeaders } = request;
+  const values: string[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const [name = '', value = ''] = [rawHeaders[index], rawHeaders[index + 1]];
+    if (name.length === 4 && name.toLowerCase() === 'host') values.push(value);
+  }
+  return values;
 }
 
 const absoluteForm = /^https:\/\/([^/?#\s]+)(\/\S*)?$/i;

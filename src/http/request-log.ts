@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { alreadyRedacted } from '../observability/redact.ts';
-import { redacted } from '../observability/redact-text.ts';
+import { redacted, redactText } from '../observability/redact-text.ts';
 import { runWithRequest, type RequestContext } from '../observability/request-context.ts';
 import { listenerOf } from './listener-name.ts';
 
@@ -12,10 +12,14 @@ const maxPathLength = 256;
 
 /** The longest name in our own paths has 26 letters; identifiers of sign-ins, codes and tokens have 43. */
 const secretSegment = /[^/]{33,}/g;
+/** A path of one such segment is longer. */
+const maxOwnPathLength = 33;
 
 /** The path for log and audit: an interaction's identifier is its cookie's value, and some send tokens in a path. */
 function loggedPath(path: string): string {
-  return path.replace(secretSegment, redacted).slice(0, maxPathLength);
+  return path.length <= maxOwnPathLength
+    ? path
+    : path.replace(secretSegment, redacted).slice(0, maxPathLength);
 }
 
 /** IPv4 addresses as such, also on a socket that takes both families. */
@@ -37,7 +41,7 @@ function contextOf(ctx: Context): RequestContext {
 
 /** FAPI 1.0 Part 1 §6.2.1: the caller's x-fapi-interaction-id comes back; ours is x-request-id. */
 function echoIdentifiers(ctx: Context, requestId: string): void {
-  ctx.set('X-Request-Id', requestId);
+  ctx.res.setHeader('X-Request-Id', requestId);
   const interactionId = ctx.get('X-Fapi-Interaction-Id');
   if (uuid.test(interactionId)) ctx.set('X-Fapi-Interaction-Id', interactionId);
 }
@@ -46,7 +50,7 @@ function echoIdentifiers(ctx: Context, requestId: string): void {
 function takeEvents(request: RequestContext): object | undefined {
   const { events = [] } = request;
   request.events = undefined;
-  return events.length === 0 ? undefined : alreadyRedacted(events);
+  return events.length === 0 ? undefined : events;
 }
 
 /** A name from our own route records or the provider's, never the path, which callers choose. */
@@ -74,16 +78,18 @@ export function requestLog({
       { route, method: request.method, status: String(ctx.status) },
       milliseconds / 1000,
     );
-    logger.info('Request', {
+    // What callers write is redacted here, the events were; the rest is our own.
+    const line = {
       method: request.method,
-      path: request.path,
+      path: redactText(request.path),
       route,
       status: ctx.status,
       milliseconds: Math.round(milliseconds * 10) / 10,
       listener: request.listener,
-      reason: request.reason,
+      reason: request.reason === undefined ? undefined : redactText(request.reason),
       events: takeEvents(request),
-    });
+    };
+    logger.info('Request', alreadyRedacted(line));
   };
   return (ctx, next) => {
     const startedAt = performance.now();

@@ -1,7 +1,7 @@
 import winston from 'winston';
 import { systemClock, type Clock } from '../clock.ts';
 import { guardDestination } from './log-destination.ts';
-import { redact } from './redact.ts';
+import { redactFields } from './redact.ts';
 import { redactText } from './redact-text.ts';
 import { currentRequest } from './request-context.ts';
 
@@ -105,6 +105,10 @@ interface Rendered {
   [rendered]: string;
 }
 
+function ignore(): void {
+  // The transport says when it took a line; nobody waits for it.
+}
+
 /** A logger on winston that writes UTC lines; a failing destination (EPIPE, ENOSPC) never stops the process. */
 export function createLogger(options: LoggerOptions): Logger {
   const clock = options.clock ?? systemClock;
@@ -119,23 +123,16 @@ export function createLogger(options: LoggerOptions): Logger {
       next();
     },
   });
-  const sink = winston.createLogger({
-    levels: gravity,
-    level: options.level,
-    format: winston.format.printf((info) => render(info['line'] as Line)),
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's types call their own transport an interface
-    transports: transport,
-    exitOnError: false,
-  });
+  const format = winston.format.printf((info) => render(info['line'] as Line));
   return bindFields((level, message, fields) => {
     if (gravity[level] > gravity[options.level]) return;
     const line: Line = {
       at: clock.now().toISOString(),
       level,
       message: redactText(message),
-      fields: redact({ ...fieldsOfRequest(), ...fields }) as Record<string, unknown>,
+      fields: redactFields({ ...fieldsOfRequest(), ...fields }),
     };
-    // One nested member, because winston appends a `message` and a `stack` found among the fields to the message.
-    sink.log({ level, message, line });
+    // Without winston's logger between the two: as a stream that is piped into another it costs 20 µs a line.
+    transport.log?.(format.transform({ level, message, line }), ignore);
   }, {});
 }

@@ -47,14 +47,31 @@ export function firstSeen(count: number): LabelRule {
   };
 }
 
-function applyRules<Name extends string>(
+/** Series that are found again by their label values; more are possible, but cost what the first use does. */
+const maxRemembered = 500;
+
+/** What `create` makes for label values once the rules were applied, made once for the values that come most. */
+function rememberSeries<Name extends string, Series>(
   rules: Readonly<Record<Name, LabelRule>>,
-): (labels: Labels<Name>) => Record<Name, string> {
+  create: (labels: Record<Name, string>) => Series,
+): (labels: Labels<Name>) => Series {
   const entries = Object.entries<LabelRule>(rules) as [Name, LabelRule][];
-  return (labels) => {
+  const remembered = new Map<string, Series>();
+
+  function createFor(labels: Labels<Name>): Series {
     const bounded: Partial<Record<Name, string>> = {};
     for (const [name, rule] of entries) bounded[name] = rule(labels[name]);
-    return bounded as Record<Name, string>;
+    return create(bounded as Record<Name, string>);
+  }
+
+  return (labels) => {
+    let key = '';
+    for (const [name] of entries) key += `${labels[name]}\0`;
+    const known = remembered.get(key);
+    if (known !== undefined) return known;
+    const series = createFor(labels);
+    if (remembered.size < maxRemembered) remembered.set(key, series);
+    return series;
   };
 }
 
@@ -64,10 +81,10 @@ export function createCounter<Name extends string>(
 ): CounterHandle<Name> {
   const labelNames = Object.keys(labels) as Name[];
   const counter = new Counter<Name>({ name, help, labelNames, registers: [registry] });
-  const bound = applyRules(labels);
+  const seriesOf = rememberSeries(labels, (values) => counter.labels(values));
   return {
     increment(values, by = 1) {
-      counter.inc(bound(values), by);
+      seriesOf(values).inc(by);
     },
   };
 }
@@ -78,10 +95,10 @@ export function createGauge<Name extends string>(
 ): GaugeHandle<Name> {
   const labelNames = Object.keys(labels) as Name[];
   const gauge = new Gauge<Name>({ name, help, labelNames, registers: [registry] });
-  const bound = applyRules(labels);
+  const seriesOf = rememberSeries(labels, (values) => gauge.labels(values));
   return {
     set(values, value) {
-      gauge.set(bound(values), value);
+      seriesOf(values).set(value);
     },
   };
 }
@@ -101,10 +118,10 @@ export function createHistogram<Name extends string>(
     buckets: secondsBuckets,
     registers: [registry],
   });
-  const bound = applyRules(labels);
+  const seriesOf = rememberSeries(labels, (values) => histogram.labels(values));
   return {
     observe(values, seconds) {
-      histogram.observe(bound(values), seconds);
+      seriesOf(values).observe(seconds);
     },
   };
 }

@@ -41,8 +41,9 @@ const errorCode = /^\w{1,40}$/;
 const clean = Symbol('clean');
 
 /** Stands in a value for something that was redacted already, which is then taken as it is. */
-export function alreadyRedacted(value: unknown): object {
-  return { [clean]: value };
+export function alreadyRedacted(value: unknown): Record<string, unknown> {
+  const marked: Record<string | symbol, unknown> = { [clean]: value };
+  return marked;
 }
 
 interface Walk {
@@ -50,7 +51,7 @@ interface Walk {
   charactersLeft: number;
   depth: number;
   /** The objects above the present one; a repeated sibling is not a cycle. */
-  readonly ancestors: Set<object>;
+  readonly ancestors: object[];
 }
 
 /** What is known of a key: how it is written, and whether its value is hidden. */
@@ -205,9 +206,9 @@ function walkObject(value: object, walk: Walk): unknown {
 }
 
 function enterObject(value: object, walk: Walk): unknown {
-  if (walk.ancestors.has(value)) return '[circular]';
+  if (walk.ancestors.includes(value)) return '[circular]';
   if (walk.depth >= maxDepth) return cutMark;
-  walk.ancestors.add(value);
+  walk.ancestors.push(value);
   walk.depth += 1;
   try {
     return walkObject(value, walk);
@@ -215,7 +216,7 @@ function enterObject(value: object, walk: Walk): unknown {
     return '[unreadable]';
   } finally {
     walk.depth -= 1;
-    walk.ancestors.delete(value);
+    walk.ancestors.pop();
   }
 }
 
@@ -239,6 +240,15 @@ export function redact(value: unknown): unknown {
     nodesLeft: maxNodes,
     charactersLeft: maxCharacters,
     depth: 0,
-    ancestors: new Set(),
+    ancestors: [],
   });
+}
+
+/** {@link redact} for the members of a record, which takes those in {@link alreadyRedacted} as they are. */
+export function redactFields(
+  fields: Readonly<Record<string | symbol, unknown>>,
+): Record<string, unknown> {
+  if (!(clean in fields)) return redact(fields) as Record<string, unknown>;
+  const { [clean]: known, ...others } = fields;
+  return Object.assign(redact(others) as Record<string, unknown>, known);
 }

@@ -1,13 +1,10 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Consents, NamedConsent } from './ports.ts';
-import { openidScopes } from './resources.ts';
+import { consentScopePrefix, openidScopes } from './resources.ts';
 
 /** The claim by which UK requests name a consent, and by which ID tokens echo it. */
 export const intentClaim = 'openbanking_intent_id';
-
-/** Begins the scope by which a request names a consent. */
-export const consentScopePrefix = 'consent:';
 
 /** What one request says about consents. */
 export interface ConsentNaming {

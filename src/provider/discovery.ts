@@ -67,12 +67,8 @@ interface Document {
  */
 export function withRememberedMetadata(engine: Koa.Middleware): Koa.Middleware {
   const remembered = new Map<string, Document>();
-  return async function answerMetadata(ctx, next) {
-    const route = documents[ctx.path];
-    if (route === undefined || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) {
-      await engine(ctx, next);
-      return;
-    }
+
+  async function answer(ctx: Koa.ParameterizedContext, next: Koa.Next, route: string) {
     let document = remembered.get(ctx.path);
     if (document === undefined) {
       await engine(ctx, next);
@@ -82,6 +78,12 @@ export function withRememberedMetadata(engine: Koa.Middleware): Koa.Middleware {
     }
     ctx.state['route'] = route;
     answerWith(ctx, document);
+  }
+
+  return function answerMetadata(ctx, next) {
+    const route = documents[ctx.path];
+    const isAsked = route !== undefined && (ctx.method === 'GET' || ctx.method === 'HEAD');
+    return isAsked ? answer(ctx, next, route) : (engine(ctx, next) as Promise<void>);
   };
 }
 

@@ -20,9 +20,7 @@ export function createEngine(privateKeys: readonly JWK[], deps: ProviderDependen
   let mounted = withRememberedMetadata(mount(provider));
 
   return {
-    async middleware(ctx, next) {
-      await mounted(ctx, next);
-    },
+    middleware: (ctx, next) => mounted(ctx, next) as Promise<void>,
     current: () => provider,
     replaceKeys(keys) {
       provider = createProvider(keys, deps);

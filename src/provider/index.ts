@@ -1,4 +1,5 @@
 import type { JSONWebKeySet, JWK } from 'jose';
+import type Koa from 'koa';
 import Provider from 'oidc-provider';
 import type { Adapter, KoaContextWithOIDC } from 'oidc-provider';
 import type { Clock } from '../clock.ts';
@@ -53,6 +54,7 @@ import { securityProfileShare } from './security-profile.ts';
 import { demandSignedIntrospection, signedIntrospectionShare } from './signed-introspection.ts';
 import { algorithmsThatSign, signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
+import { stepAt, stepUnlessEngine } from './steps.ts';
 import { nameOpenidScopes, tokenShare } from './tokens.ts';
 import { markStructuredTokens } from './unstructured.ts';
 
@@ -123,22 +125,30 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
     ]),
   );
   overrideClientAuthentication(provider, deps);
-  rememberClients(provider, deps.clients);
   boundKeySets(provider, deps);
+  rememberClients(provider, deps.clients); // around it: a client that is remembered was bounded before
   nameOpenidScopes(provider);
   recordEvents(provider, deps);
   provider.use(passOnServerErrors(provider, deps.logger));
-  provider.use(nameUnauthorizedClients);
-  provider.use(hostAutomaticForms(deps.pages));
-  provider.use(async function recordAnswers(ctx, next) {
-    await next();
-    const reached = ctx as Partial<KoaContextWithOIDC>;
-    if (reached.oidc !== undefined) recordAnswer(ctx as KoaContextWithOIDC, deps.audit);
-  });
-  provider.use(demandSignedIntrospection(provider));
-  provider.use(answerRetries(deps));
-  provider.use(markStructuredTokens([routes.introspection, routes.revocation]));
+  for (const step of stepsAround(provider, deps)) provider.use(step);
   return provider;
+}
+
+/** What is done before or after the engine's own work, the outermost first, and where. */
+function stepsAround(provider: Provider, deps: ProviderDependencies): Koa.Middleware[] {
+  const { token, introspection, revocation, userinfo } = routes;
+  return [
+    stepAt([token], nameUnauthorizedClients),
+    stepUnlessEngine(hostAutomaticForms(deps.pages)),
+    stepAt([introspection, revocation, userinfo], async function recordAnswers(ctx, next) {
+      await next();
+      const reached = ctx as Partial<KoaContextWithOIDC>;
+      if (reached.oidc !== undefined) recordAnswer(ctx as KoaContextWithOIDC, deps.audit);
+    }),
+    stepAt([introspection], demandSignedIntrospection(provider)),
+    stepAt([token], answerRetries(deps)),
+    stepAt([introspection, revocation], markStructuredTokens),
+  ];
 }
 
 function userinfoOf({ issuer }: ProviderDependencies): string {

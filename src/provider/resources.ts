@@ -13,6 +13,9 @@ interface Dependencies {
 /** OpenID scopes: they open userinfo, not a resource server. */
 export const openidScopes = ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'];
 
+/** Begins the scope by which a request names a consent. */
+export const consentScopePrefix = 'consent:';
+
 /** Resource indicators (RFC 8707): which resource server a token is for and what its client may ask there. */
 export function resourceShare(dependencies: Dependencies): Share {
   return {
@@ -52,8 +55,7 @@ async function resourceByDefault(
 ): Promise<string | string[]> {
   const requested = requestedResourceScopes(ctx);
   const none = undefined as unknown as string; // the types don't know that oidc-provider accepts undefined
-  const hasDetails = ctx.oidc.params?.['authorization_details'] !== undefined;
-  if (requested.length === 0 && !hasDetails && !isClientCredentials(ctx)) return none;
+  if (requested.length === 0 && isAboutLoginOnly(ctx)) return none;
   const permissions = await clients.permissionsOf(client.clientId);
   if (defaultResource !== undefined && Object.hasOwn(permissions, defaultResource)) {
     return defaultResource;
@@ -66,6 +68,11 @@ async function resourceByDefault(
     throw new errors.InvalidTarget('there is no resource server for this client', detail);
   }
   return first ?? none;
+}
+
+/** Neither a machine nor authorization details, which need a resource server also without a scope. */
+function isAboutLoginOnly(ctx: KoaContextWithOIDC): boolean {
+  return ctx.oidc.params?.['authorization_details'] === undefined && !isClientCredentials(ctx);
 }
 
 async function permittedResource(
@@ -116,7 +123,7 @@ function rejectScopesBeyond(permitted: readonly string[], requested: readonly st
 
 function requestedResourceScopes(ctx: KoaContextWithOIDC): string[] {
   return requestedScopes(ctx).filter(
-    (name) => !openidScopes.includes(name) && !name.startsWith('consent:'),
+    (name) => !openidScopes.includes(name) && !name.startsWith(consentScopePrefix),
   );
 }
 

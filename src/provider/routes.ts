@@ -36,6 +36,7 @@ const exact = new Set<string>([...Object.values(routes), ...wellKnown, registrat
  * which rules keyed by path (limits, firewalls) don't expect.
  */
 export function isAlmostEndpoint(path: string): boolean {
+  if (exact.has(path)) return false;
   const folded = path.toLowerCase().replace(/\/+$/, '');
   return path !== folded && exact.has(folded);
 }

@@ -31,6 +31,7 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
   const cache = new LRUCache<'all', ResourceServer[]>({
     max: 1,
     ttl: memoryMs(changes),
+    ttlResolution: 0, // else each millisecond in which it is asked sets a timer
     ignoreFetchAbort: true, // a look-up that a change overtakes still answers who asked; it is not remembered
     fetchMethod(_key, _stale, { options }) {
       options.ttl = memoryMs(changes);
@@ -57,8 +58,11 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
   return {
     list: all,
 
-    async find(identifier) {
-      return (await all()).find((candidate) => candidate.identifier === identifier);
+    find(identifier) {
+      const isMeant = (candidate: ResourceServer) => candidate.identifier === identifier;
+      const known = cache.get('all');
+      if (known !== undefined) return Promise.resolve(known.find(isMeant));
+      return all().then((found) => found.find(isMeant));
     },
 
     async findByIntrospectionClient(clientId) {

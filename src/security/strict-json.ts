@@ -10,8 +10,8 @@ const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/gsu;
 
 /**
  * Parses a JSON object that comes from outside. Refused beyond what JSON.parse refuses: anything but an object, deeper
- * nesting than allowed, a member that occurs twice (RFC 8259 §4: parsers disagree about which one counts), and U+0000,
- * which PostgreSQL can't store. Problem('invalid_request').
+ * nesting than allowed, a member that occurs twice (RFC 8259 §4: parsers disagree about which one counts), and U+0000
+ * and lone surrogates, which PostgreSQL can't store. Problem('invalid_request').
  */
 export function parseJsonObject(text: string, { maxDepth }: JsonLimits): Record<string, unknown> {
   const value = parse(text);
@@ -56,6 +56,7 @@ function isName(text: string, end: number): boolean {
 function checkString(quoted: string, names: Set<string> | undefined): void {
   const value = JSON.parse(quoted) as string;
   if (value.includes('\0')) throw refused('a text in it has U+0000');
+  if (!value.isWellFormed()) throw refused('a text in it has a lone surrogate');
   if (names === undefined) return;
   if (names.has(value))
     throw refused(`the member ${JSON.stringify(value.slice(0, 50))} is in it twice`);

@@ -45,11 +45,7 @@ export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
     await readers.record(reader, seen, clock.now());
   }
 
-  return async function recordReader(ctx, next) {
-    if (ctx.path !== path || ctx.method !== 'GET') {
-      await next();
-      return;
-    }
+  async function answerAndNote(ctx: Koa.Context, next: Koa.Next): Promise<void> {
     const seen = kids(); // before the answer is made: a key that comes meanwhile may be missing in it
     await next();
     if (ctx.status !== 200 && ctx.status !== 304) return;
@@ -57,7 +53,12 @@ export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
     note(ctx, seen).catch((error: unknown) => {
       logger.debug('A fetch of the key set was not recorded', { error });
     });
-  };
+  }
+
+  return (ctx, next) =>
+    ctx.path === path && ctx.method === 'GET'
+      ? answerAndNote(ctx, next)
+      : (next() as Promise<void>);
 }
 
 async function readerOf(

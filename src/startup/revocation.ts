@@ -6,10 +6,9 @@ import type { Metrics } from '../observability/metrics.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { createRevocation } from '../tls/revocation.ts';
 import type { RevocationService, RevocationSettings } from '../tls/revocation.ts';
+import { readTruststore } from '../tls/truststore.ts';
 
 interface Dependencies {
-  /** The authorities whose client certificates are trusted, PEM, one each. */
-  truststore: readonly string[];
   clock: Clock;
   logger: Logger;
   metrics: Pick<
@@ -18,21 +17,53 @@ interface Dependencies {
   >;
 }
 
+/** Checks for revoked certificates, of authorities that may be exchanged while it serves. */
+export interface RenewableRevocation extends Pick<RevocationService, 'check' | 'preload'> {
+  /** Goes on with other authorities (PEM), and reads the configured lists anew. Problem('certificate_invalid'). */
+  replaceTruststore(clientTruststore: string): void;
+}
+
 /** How long a failure or an answer that is about to end is kept before anybody is asked again. */
 const floorSeconds = 60;
 /** National lists have some hundred kilobytes; ten megabytes are about 280,000 certificates. */
 const maxListBytes = 10_485_760;
 const maxLabelLength = 64;
 
-/** Checks for revoked certificates as the configuration says, counted. */
-export function createConfiguredRevocation(
+/** Checks for revoked certificates as the configuration says, counted; `clientTruststore` is PEM. */
+export function createRenewableRevocation(
   configuration: Configuration,
-  { truststore, clock, logger, metrics }: Dependencies,
-): RevocationService {
+  clientTruststore: string,
+  deps: Dependencies,
+): RenewableRevocation {
+  const { clock, logger, metrics } = deps;
   if (configuration.revocationMode === 'off') {
     logger.warn('Client certificates are not checked for revocation');
   }
-  const revocation = createRevocation(revocationSettings(configuration), {
+  const build = (pem: string) =>
+    createConfiguredRevocation(configuration, readTruststore(pem, clock).certificates, deps);
+  let service = build(clientTruststore);
+  metrics.onScrape(() => {
+    for (const [source, seconds] of service.listAges()) {
+      metrics.revocationListAgeSeconds.set({ source: source.slice(-maxLabelLength) }, seconds);
+    }
+  });
+  return {
+    check: (chain) => service.check(chain),
+    preload: () => service.preload(),
+    replaceTruststore(pem) {
+      // At once: until the lists are there requests wait for them, where the old service would refuse new authorities.
+      service = build(pem);
+      void service.preload(); // it never rejects
+    },
+  };
+}
+
+function createConfiguredRevocation(
+  configuration: Configuration,
+  truststore: readonly string[],
+  { clock, logger, metrics }: Dependencies,
+): RevocationService {
+  return createRevocation(revocationSettings(configuration), {
     clock,
     logger,
     authorities: truststore.map((pem) => new X509Certificate(pem)),
@@ -50,12 +81,6 @@ export function createConfiguredRevocation(
       metrics.revocationFailures.increment({ method });
     },
   });
-  metrics.onScrape(() => {
-    for (const [source, seconds] of revocation.listAges()) {
-      metrics.revocationListAgeSeconds.set({ source: source.slice(-maxLabelLength) }, seconds);
-    }
-  });
-  return revocation;
 }
 
 function revocationSettings(configuration: Configuration): RevocationSettings {

@@ -21,7 +21,8 @@ import { listen, drain } from './listening.ts';
 import type { Material } from './material.ts';
 import { readinessOf } from './readiness.ts';
 import type { ServerState } from './readiness.ts';
-import { createConfiguredRevocation } from './revocation.ts';
+import { createRenewableRevocation } from './revocation.ts';
+import type { RenewableRevocation } from './revocation.ts';
 import { runAll } from './run-all.ts';
 import { agedSecrets, noteSecrets, secretAges } from './secret-ages.ts';
 import { createServedCertificates } from './served-certificates.ts';
@@ -114,10 +115,11 @@ async function serve(configuration: Configuration, foundation: Foundation) {
     ...{ prisma: opened.prisma, changes, clock, logger },
   });
   const { ring } = keyRing;
-  const revocation = await createRenewableRevocation(configuration, material, deps);
+  const revocation = createRenewableRevocation(configuration, material.clientTruststore, deps);
+  await revocation.preload();
   const app = await createApp(settings, {
     ...{ database: opened, changes, keyRing: ring, logger, metrics, clock },
-    revocation: revocation.current,
+    revocation,
   });
   changes.start();
   await deps.prepare(app);
@@ -185,34 +187,9 @@ function watchCertificates(
     ...{ ...deps, servers, initial, read },
     onTruststore(pem) {
       app.replaceTruststore(pem);
-      revocation.replaceTruststore(pem).catch((error: unknown) => {
-        deps.logger.error('Revocation could not follow the new truststore', { error });
-      });
+      revocation.replaceTruststore(pem);
     },
   });
-}
-
-type RenewableRevocation = Awaited<ReturnType<typeof createRenewableRevocation>>;
-
-/** With the configured lists read, so that the first request does not wait for them. */
-async function createRenewableRevocation(
-  configuration: Configuration,
-  { clientTruststore }: Material,
-  deps: ServerDependencies,
-) {
-  async function load(pem: string) {
-    const truststore = readTruststore(pem, deps.clock).certificates;
-    const loaded = createConfiguredRevocation(configuration, { ...deps, truststore });
-    await loaded.preload();
-    return loaded;
-  }
-  let service = await load(clientTruststore);
-  return {
-    current: { check: (chain: Parameters<typeof service.check>[0]) => service.check(chain) },
-    async replaceTruststore(pem: string): Promise<void> {
-      service = await load(pem);
-    },
-  };
 }
 
 /** Both doors or none: one that stays open keeps a process alive that has given its database up. */

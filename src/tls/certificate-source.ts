@@ -58,12 +58,20 @@ export interface CertificateSource {
   receive(request: IncomingMessage): Arrival;
   /**
    * Finds and judges the certificate, once for each request. A forwarded one counts for the mTLS
-   * host alone. Problem('invalid_request') for one that can't be read.
+   * host alone. Without a promise where nothing has to be waited for. Problem('invalid_request') for one that can't be
+   * read, thrown or rejected.
    */
-  prepare(request: IncomingMessage, listener: 'public' | 'mtls'): Promise<void>;
+  prepare(request: IncomingMessage, listener: 'public' | 'mtls'): Promise<void> | undefined;
   /** What `prepare` found; undefined without a certificate, and before it. */
   of(request: IncomingMessage): ClientCertificate | undefined;
 }
+
+/**
+ * Milliseconds for which a certificate that was not revoked is not asked about again: it comes with every request of its
+ * connection, and what the authorities say is kept for minutes at least.
+ */
+const goodMs = 1000;
+const good = { status: 'good' } as const;
 
 /** Creates the source. A proxy's own certificate is never the client's. */
 export function createCertificateSource(deps: CertificateSourceDependencies): CertificateSource {
@@ -73,6 +81,7 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
   const forwarded = forwardedBy(deps, report);
   const proxied = new WeakMap<IncomingMessage, HeaderLines>();
   const certificates = new WeakMap<IncomingMessage, ClientCertificate>();
+  const foundGood = new WeakMap<X509Certificate, number>();
 
   function find(request: IncomingMessage, listener: string): ClientCertificate | undefined {
     const lines = proxied.get(request);
@@ -80,10 +89,19 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
     return forwarded(addressOf(request), lines, listener === 'mtls');
   }
 
+  /** Whether the authorities must be asked now. */
+  function isRevocationOpen({ certificate, chainTrusted }: ClientCertificate): boolean {
+    if (revocation === undefined || !chainTrusted) return false;
+    const goodAt = foundGood.get(certificate);
+    return goodAt === undefined || Math.abs(clock.now().getTime() - goodAt) >= goodMs;
+  }
+
   async function withRevocation(found: ClientCertificate): Promise<ClientCertificate> {
-    if (revocation === undefined || !found.chainTrusted) return found;
-    const verdict = await revocation.check(found.chain);
-    if (verdict.status === 'good') return found;
+    const verdict = (await revocation?.check(found.chain)) ?? good;
+    if (verdict.status === 'good') {
+      foundGood.set(found.certificate, clock.now().getTime());
+      return found;
+    }
     const kind = verdict.status === 'revoked' ? 'revoked' : 'revocation is unknown';
     const reason = `${kind}: ${verdict.reason}`;
     return { ...found, chainTrusted: false, defect: reason, refusal: reason };
@@ -101,9 +119,14 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
       return { proxied: true, address };
     },
 
-    async prepare(request, listener) {
+    prepare(request, listener) {
       const found = find(request, listener);
-      if (found !== undefined) certificates.set(request, await withRevocation(found));
+      if (found === undefined) return undefined;
+      if (!isRevocationOpen(found)) {
+        certificates.set(request, found);
+        return undefined;
+      }
+      return withRevocation(found).then((judged) => void certificates.set(request, judged));
     },
 
     of: (request) => certificates.get(request),

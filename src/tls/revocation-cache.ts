@@ -67,7 +67,8 @@ export function createRevocationCache<T>(
       entry.value = value;
       entry.size = size;
       delete entry.failure;
-      entries.set(key, entry); // weighs it
+      entries.delete(key); // or the cache would keep the weight of before for an object that it knows
+      entries.set(key, entry);
     } catch (error) {
       entry.failure = error;
       entry.refreshAt = entry.dueAt = clock.now().getTime() + floorSeconds * 1000;

@@ -61,8 +61,9 @@ const maxListBytes = 268_435_456;
 /** Revocation lists from files, configured addresses and the certificates themselves. */
 export function createRevocationLists(settings: ListSettings, deps: Dependencies): RevocationLists {
   const { urls, files, fromCertificates } = settings;
-  const sources = createListSources(settings, deps);
-  const judge = createListJudge(deps);
+  const verifier = createListVerifier(deps.authorities);
+  const sources = createListSources(settings, deps, verifier);
+  const judge = createListJudge(deps.clock, verifier);
 
   const configured = () => [
     ...files.map((path) => loaded(path, sources.listIn(path))),
@@ -99,6 +100,7 @@ export function createRevocationLists(settings: ListSettings, deps: Dependencies
 function createListSources(
   { floorSeconds, ceilingSeconds }: ListSettings,
   { clock, download, onFailure }: Dependencies,
+  { isGenuine }: Pick<ListVerifier, 'isGenuine'>,
 ) {
   const limits = { maxSize: maxListBytes, clock };
   const remote = createRevocationCache<RevocationList>({ floorSeconds, ceilingSeconds, ...limits });
@@ -116,7 +118,9 @@ function createListSources(
     }
   }
   async function downloadList(url: string, known?: RevocationList) {
-    return keepNewer(await readRevocationList(await download(url)), known);
+    const list = await readRevocationList(await download(url));
+    // Lists travel by plain http: one that somebody put there must not keep the next real one out.
+    return keepNewer(list, known !== undefined && isGenuine(known) ? known : undefined);
   }
 
   return {
@@ -132,12 +136,10 @@ function createListSources(
   };
 }
 
-function createListJudge({ clock, authorities }: Dependencies) {
-  const verified = createListVerifier(authorities);
-
+function createListJudge(clock: Clock, { isSignedFor }: Pick<ListVerifier, 'isSignedFor'>) {
   return async function judge({ source, list }: Loaded, link: Link): Promise<Verdict> {
     const unusable = (why: string): Verdict => ({ status: 'unknown', reason: `${source} ${why}` });
-    if (!(await verified(list, link.issuer))) return unusable('is not signed by the issuer');
+    if (!(await isSignedFor(list, link.issuer))) return unusable('is not signed by the issuer');
     const now = clock.now();
     const refusal = periodRefusal(list, now);
     if (isFuture(list.thisUpdate, now)) return unusable(refusal ?? '');
@@ -196,26 +198,35 @@ async function readListFile(
   return { value: { list, mark }, holdsUntil: clock.now(), size: list.sizeBytes };
 }
 
-/** Whether a list was signed by the issuer or another key of its name; each pair is verified once. */
+type ListVerifier = ReturnType<typeof createListVerifier>;
+
+/** Verifies the signatures of lists, each for an issuer once. */
 function createListVerifier(authorities: readonly X509Certificate[]) {
   const verdicts = new WeakMap<RevocationList, Map<string, Promise<boolean>>>();
+  const genuine = new WeakSet<RevocationList>();
 
   async function verify(list: RevocationList, issuer: X509Certificate): Promise<boolean> {
     const signers = [issuer, ...authorities.filter((other) => hasSameSubject(other, issuer))];
     for (const signer of signers) {
       if (!mayNotSignLists(signer) && (await verifySignature(signer.publicKey, list.signed))) {
+        genuine.add(list);
         return true;
       }
     }
     return false;
   }
 
-  return (list: RevocationList, issuer: X509Certificate): Promise<boolean> => {
-    const known = verdicts.get(list) ?? new Map<string, Promise<boolean>>();
-    verdicts.set(list, known);
-    const verdict = known.get(issuer.fingerprint256) ?? verify(list, issuer);
-    known.set(issuer.fingerprint256, verdict);
-    return verdict;
+  return {
+    /** Whether the issuer or another key of its name signed the list. */
+    isSignedFor(list: RevocationList, issuer: X509Certificate): Promise<boolean> {
+      const known = verdicts.get(list) ?? new Map<string, Promise<boolean>>();
+      verdicts.set(list, known);
+      const verdict = known.get(issuer.fingerprint256) ?? verify(list, issuer);
+      known.set(issuer.fingerprint256, verdict);
+      return verdict;
+    },
+    /** Whether some issuer's signature on the list was found good. */
+    isGenuine: (list: RevocationList): boolean => genuine.has(list),
   };
 }
 

@@ -148,6 +148,16 @@ describe('The UK API', () => {
     expect(codesOf(await tpp.call('POST', ukPayments, { ...call, headers }))).toEqual(['U006']);
   });
 
+  it('refuses a payee whose name hides something', async () => {
+    const body = structuredClone(paymentRequest);
+    body.Data.Initiation.CreditorAccount.Name = 'ACME\u202E cnI';
+    const headers = { 'x-idempotency-key': randomUUID() };
+    const refused = await tpp.call('POST', ukPayments, { scope: 'payments', body, headers });
+    expect({ status: refused.status, codes: codesOf(refused) }).toEqual({
+      ...{ status: 400, codes: ['U002'] },
+    });
+  });
+
   it('refuses a key that stood for another payment', async () => {
     const headers = { 'x-idempotency-key': randomUUID() };
     const first = { scope: 'payments', body: paymentRequest, headers };

@@ -138,6 +138,16 @@ describe('Authorization details', () => {
     expect(await rows(server, 'SELECT count(*) FROM consents')).toEqual(before);
   });
 
+  it('are refused to a client that is registered for none', async () => {
+    const { other } = world;
+    const request = await authorizationRequest(other.configuration, {
+      redirect_uri: other.redirectUri,
+      scope: 'openid',
+      authorization_details: JSON.stringify([detail]),
+    });
+    expect(await errorOf(request.url)).toBe('invalid_authorization_details');
+  });
+
   it('are about one consent', async () => {
     expect(await errorOf((await requestWith([detail, detail])).url)).toBe('invalid_request');
     const named = [{ type: 'account_information', consent_id: 'unknown' }];

@@ -67,6 +67,7 @@ describe('A customer who shares accounts', () => {
       'Money that you spent',
       'Transactions from 1 January 2026',
       'Until 22 November 2027',
+      'To stop it sooner, contact',
       'Current account',
       'Savings',
       'Casey Miller',

@@ -149,7 +149,7 @@ describe('A registration is managed by nobody', () => {
     expect(await registered(server)).toBe(before);
   });
 
-  it('whose certificate has expired since, or is suspended', async () => {
+  it('whose client is suspended', async () => {
     const client = await newClient();
     await server.running.app.clients.setStatus(client.id, 'suspended');
     const answer = await manage(client, 'GET');

@@ -53,6 +53,11 @@ describe('Metadata is refused with', () => {
     ['an empty fragment', { redirect_uris: ['own#'] }, /has a fragment/],
     ['http', { redirect_uris: ['http://tpp.example.com/'] }, /is not https/],
     ['localhost', { redirect_uris: ['https://localhost/callback'] }, /customer's own machine/],
+    [
+      'a loopback address in IPv6',
+      { redirect_uris: ['https://[::ffff:127.0.0.1]/'] },
+      /customer's own machine/,
+    ],
     ['a loopback address', { redirect_uris: ['http://127.0.0.1/'] }, /is not https/],
     ['another scheme', { redirect_uris: ['com.example.tpp:/callback'] }, /is not https/],
     ['a script', { redirect_uris: ['javascript:alert(1)'] }, /is not https/],
@@ -61,6 +66,11 @@ describe('Metadata is refused with', () => {
       'another host to go to after logout',
       { post_logout_redirect_uris: ['https://evil.example.com/'] },
       /no redirect URI of the software statement has the host/,
+    ],
+    [
+      "the customer's own machine after logout",
+      { post_logout_redirect_uris: ['https://localhost/out'] },
+      /localhost\/out is of the customer's own machine/,
     ],
     ['no list of URIs', { redirect_uris: 'own' }, /redirect_uris/],
     ['no URI in the list', { redirect_uris: [7] }, /redirect_uris/],
@@ -139,6 +149,26 @@ describe('Metadata is refused with', () => {
     expect(directory.requests.slice(before)).not.toContain('/jwks');
   });
 
+  it("the customer's own machine, also where the statement says so and the request nothing", async () => {
+    const claims = { software_redirect_uris: ['https://localhost/callback'] };
+    await expectRefusal(
+      { body: await body({}, { claims }) },
+      { error: 'invalid_redirect_uri', reason: /customer's own machine/ },
+    );
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['is not there', undefined, /it answered 404/],
+    ['is no list', { uris: [] }, /no JSON array/],
+    ['names others only', ['https://victim.example.com/callback'], /does not name https:/],
+  ])('a sector whose document %s', async (_name, document, reason) => {
+    directory.documents.set('/sector', document);
+    await expectRefusal(
+      { body: await body({ sector_identifier_uri: `${directory.origin}/sector` }) },
+      { error: 'invalid_client_metadata', reason },
+    );
+  });
+
   it('private keys', async () => {
     const { privateKey } = await testKey('k');
     const claims = { aud: 'the bank', org_status: 'Active', software_jwks_uri: undefined };
@@ -172,6 +202,7 @@ describe('A body is refused that', () => {
       /twice/,
     ],
     ['has U+0000', 'application/json', '{"client_name":"a\\u0000"}', /U\+0000/],
+    ['has a lone surrogate', 'application/json', '{"contacts":["\\ud800"]}', /lone surrogate/],
     ['is a form', 'application/x-www-form-urlencoded', 'scope=accounts', /a body of type/],
     ['is text', 'text/plain', '{}', /a body of type/],
     [

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { clientCertificate } from '../support/certificates.ts';
 import {
@@ -58,6 +59,35 @@ function tokenFor(id: string, certificate: IssuedCertificate, scope = 'accounts'
 }
 
 describe('A third party with a software statement', () => {
+  it('can not undo a stricter profile that an operator demands', async () => {
+    const { software, certificate, answer, id } = await register();
+    const { clients } = server.running.app;
+    const { metadata } = (await clients.find(id)) ?? {};
+    await clients.setMetadata(parseClientMetadata({ ...metadata, security_profile: 'fapi2' }));
+    const updated = await callRegistration(server, {
+      ...{ method: 'PUT', clientId: id, certificate },
+      token: String(answer.body['registration_access_token']),
+      body: { client_id: id, software_statement: await software.statement() },
+    });
+    expect(updated).toMatchObject({ status: 200, body: { security_profile: 'fapi2' } });
+  });
+
+  it('may name a sector whose document has its redirect URIs', async () => {
+    const sector = {
+      subject_type: 'pairwise',
+      sector_identifier_uri: `${directory.origin}/sector`,
+    };
+    const { software, certificate } = await newcomer();
+    directory.documents.set('/sector', ['https://other.example.com/', software.redirectUri]);
+    const body = {
+      software_statement: await software.statement(),
+      redirect_uris: [software.redirectUri],
+      ...sector,
+    };
+    const answer = await callRegistration(server, { certificate, body });
+    expect(answer).toMatchObject({ status: 201, body: sector });
+  });
+
   it('registers, and gets a token that is bound to its certificate', async () => {
     const { software, certificate, answer, software_statement, id } = await register();
     expect(answer.headers.get('cache-control')).toBe('no-store');

@@ -47,7 +47,7 @@ afterAll(async () => {
   await place.directory.remove();
 });
 
-/** As in a terminal beside the server, apart from the redirect URI, whose port may be taken on this machine. */
+/** As in a terminal beside the server, apart from the redirect URI, whose port may be taken, and the folder of keys. */
 async function runCommand(command: string): Promise<string> {
   if (command === start) return '';
   if (command.startsWith(countersign)) {
@@ -57,7 +57,7 @@ async function runCommand(command: string): Promise<string> {
     return paste(script, place.directory, { cwd: repository, environment: place.environment });
   }
   if (!command.startsWith(application)) throw new Error(`the test can not run ${command}`);
-  const words = command.slice(application.length).split(' ');
+  const words = [...command.slice(application.length).split(' '), '--keys', place.keysDirectory];
   if (words.includes('--clean')) {
     return (await startScript('examples/tpp-app/run.ts', place, words).end()).output;
   }

@@ -62,6 +62,7 @@ describe('An artifact', () => {
   });
 
   it('can’t be moved to another id', async () => {
+    await ground.prisma.artifact.deleteMany({ where: { kind: 'DeviceCode' } });
     const [one, two] = [await save('DeviceCode'), await save('DeviceCode')];
     const rows = await ground.prisma.artifact.findMany({ where: { kind: 'DeviceCode' } });
     const [first, second] = rows;

@@ -11,7 +11,7 @@ export const start = new Date('2026-11-22T08:00:00Z');
 /** Seconds after the start. */
 export const later = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
-export const terms: ConsentTerms = {
+const terms: ConsentTerms = {
   type: 'accounts',
   permissions: ['ReadAccountsBasic', 'ReadBalances'],
   expiresAt: later(3600),

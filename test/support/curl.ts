@@ -1,11 +1,12 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TemporaryDirectory } from './temporary-directory.ts';
 
 const run = promisify(execFile);
-const standIn = path.resolve(import.meta.dirname, 'curl-stand-in.ts');
+const standIn = fileURLToPath(new URL('./curl-stand-in.ts', import.meta.url));
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
 /** Runs a command of ours exactly as it stands, in a shell; the output. Where there is no curl, a stand-in for it. */

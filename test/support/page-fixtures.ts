@@ -1,4 +1,9 @@
-import type { LoginData, PageData, PageName } from '../../src/http/page-data.ts';
+import type {
+  ConsentDecisionData,
+  LoginData,
+  PageData,
+  PageName,
+} from '../../src/http/page-data.ts';
 import type { Renderer, RenderOptions } from '../../src/http/render.ts';
 
 /** One state of one page, ready to be rendered. */
@@ -49,6 +54,41 @@ const consent = {
   redirectHost: 'money.example',
 };
 
+const decision: ConsentDecisionData = {
+  action: '/interaction/V1StGXR8Z5jdHi6BmyT/consent',
+  csrfToken: 'b3BlbiBzZXNhbWU',
+  clientName: 'Example Money',
+  clientUri: 'https://money.example/',
+  redirectUri: 'https://money.example/callback',
+  accountName: 'Anna Berger',
+  isRenewal: false,
+  kind: 'accounts',
+  clusters: [
+    { title: 'Your account details', sentences: ['Your account name and number', 'Your balances'] },
+    { title: 'Your account transactions', sentences: ['Money that you spent'] },
+  ],
+  payment: undefined,
+  range: 'Transactions from 1 January 2026 at 00:00 UTC on.',
+  until: 'Until 20 February 2027 at 15:04 UTC at the latest. You can stop it at any time.',
+  choice: 'several',
+  accounts: ['Current account', 'Savings'].map((name, i) => ({
+    ...{ field: `account:${String(i)}`, id: String(i), name, isChosen: false },
+    number: `•••• 123${String(i)}`,
+  })),
+};
+
+const paying: ConsentDecisionData = {
+  ...decision,
+  ...{ kind: 'payment', choice: 'one', clusters: [], range: undefined },
+  payment: {
+    amount: '£165.88',
+    payee: 'ACME Inc',
+    payeeNumber: '08-08-00 21325698',
+    reference: 'Internal ops code 5120101',
+  },
+  until: 'Once, for exactly this payment.',
+};
+
 const logoutForm =
   '<form id="op.logoutForm" method="post" action="/session/end/confirm">' +
   '<input type="hidden" name="xsrf" value="0123456789abcdef"/></form>';
@@ -69,6 +109,26 @@ const errorCodes = [
 
 /** Every page in every state that a customer can see. */
 export const pageFixtures: PageFixture[] = [
+  fixture('decision', 'consent-decision', decision),
+  fixture('decision-problem', 'consent-decision', { ...decision, problem: 'no_account_chosen' }),
+  fixture('decision-renewal', 'consent-decision', { ...decision, isRenewal: true }),
+  fixture('decision-payment', 'consent-decision', paying),
+  fixture('decision-no-accounts', 'consent-decision', { ...paying, accounts: [] }),
+  fixture('decision-funds', 'consent-decision', {
+    ...decision,
+    ...{ kind: 'funds-confirmation', choice: 'one', clusters: [], range: undefined },
+  }),
+  fixture('decision-long', 'consent-decision', {
+    ...paying,
+    clientName: longName,
+    accounts: paying.accounts.map((account) => ({ ...account, name: longName })),
+    payment: {
+      amount: '1.234.567.890.123,45678 €',
+      payee: longName,
+      payeeNumber: 'DE02120300000000202051DE02120300000000202051',
+      reference: longName,
+    },
+  }),
   fixture('login', 'login', login),
   fixture('login-failed', 'login', { ...login, username: 'anna', error: 'login_failed' }),
   fixture('login-throttled', 'login', {

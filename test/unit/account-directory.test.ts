@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { createAccountDirectory, demoAccounts } from '../../src/consents/account-directory-api.ts';
 import { accountsToOffer, chosenAccounts, noAccounts } from '../../src/consents/accounts.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
@@ -32,8 +32,9 @@ beforeAll(async () => {
   };
   core = createServer(options, (request, response) => {
     const customer = new URL(request.url ?? '/', 'https://core').searchParams.get('customer');
-    const { subject } = (request.socket as TLSSocket).getPeerCertificate();
-    asked.push({ customer, subject: String(subject.CN) });
+    const { socket } = request;
+    const subject = socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN : '';
+    asked.push({ customer, subject: String(subject) });
     if (customer === 'slow') return; // never answers
     if (customer === 'away') response.statusCode = 503;
     response.end(answers[customer ?? ''] ?? '{}');

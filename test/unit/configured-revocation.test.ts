@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
-import { createConfiguredRevocation } from '../../src/startup/revocation.ts';
+import { createRenewableRevocation } from '../../src/startup/revocation.ts';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 import { revocationList } from '../support/revocation.ts';
@@ -18,8 +18,7 @@ function configured(environment: Record<string, string>) {
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   const metrics = createMetrics();
   const log = recordingLogger();
-  const revocation = createConfiguredRevocation(loaded.configuration, {
-    truststore: [authority.certificatePem],
+  const revocation = createRenewableRevocation(loaded.configuration, authority.certificatePem, {
     ...{ clock: systemClock, logger: log.logger, metrics },
   });
   return { revocation, metrics, log };
@@ -59,6 +58,18 @@ describe('The settings for revocation', () => {
     expect(await metrics.text()).toContain(
       'countersign_revocation_checks_total{outcome="revoked"} 1',
     );
+  });
+
+  it('go on with the authorities of another truststore at once, and with their lists alone', async () => {
+    const { authority: next } = await createTestCertificates();
+    const client = await clientCertificate(next);
+    const { revocation, metrics } = configured({});
+    const observed = vi.spyOn(metrics, 'onScrape');
+    const certificate = new X509Certificate(client.certificatePem);
+    expect(await revocation.check([certificate])).toMatchObject({ status: 'unknown' });
+    revocation.replaceTruststore(next.certificatePem);
+    expect(await revocation.check([certificate])).toEqual({ status: 'good' });
+    expect(observed).not.toHaveBeenCalled(); // or the lists of before would be kept and measured for ever
   });
 
   it('warn where nothing is checked', async () => {

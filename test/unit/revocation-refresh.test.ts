@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { hoursFromNow } from '../support/revocation.ts';
+import { createRevocationCache } from '../../src/tls/revocation-cache.ts';
+import { createTestCertificates } from '../support/certificates.ts';
+import { hoursFromNow, revocationList } from '../support/revocation.ts';
 import { createRevocationWorld, x509 } from '../support/revocation-world.ts';
 import type { RevocationWorld } from '../support/revocation-world.ts';
 
@@ -70,6 +72,17 @@ describe('A list that was fetched', () => {
     expect(world.server.reached).toHaveLength(2);
   });
 
+  it('is not kept out by a newer one that somebody else signed', async () => {
+    const client = await world.listedClient();
+    const { authority: stranger } = await createTestCertificates();
+    world.server.documents.set('/list', await revocationList(stranger));
+    const revocation = world.revocationWith();
+    expect(await revocation.check([x509(client)])).toMatchObject({ status: 'unknown' });
+    await world.serveList({ thisUpdate: hoursFromNow(-10) });
+    world.moveTo(1.1);
+    expect(await revocation.check([x509(client)])).toEqual({ status: 'good' });
+  });
+
   it('tells its age', async () => {
     await world.serveList({ thisUpdate: hoursFromNow(-3) });
     const revocation = world.revocationWith({ urls: [world.server.url('/list')] });
@@ -77,5 +90,19 @@ describe('A list that was fetched', () => {
     const [[source, seconds] = ['', 0]] = [...revocation.listAges()];
     expect(source).toBe(world.server.url('/list'));
     expect(Math.round(seconds / 3600)).toBe(3);
+  });
+});
+
+describe('The memory of lists', () => {
+  it('is as large as what it holds, and forgets what was not asked for the longest', async () => {
+    const cache = createRevocationCache<string>({
+      ...{ floorSeconds: 60, ceilingSeconds: 3600, maxSize: 100 },
+      clock: { now: () => hoursFromNow(0) },
+    });
+    const load = (value: string) => () =>
+      Promise.resolve({ value, holdsUntil: hoursFromNow(1), size: 60 });
+    expect(await cache.get('/first', load('first'))).toBe('first');
+    expect(await cache.get('/second', load('second'))).toBe('second');
+    expect([...cache.known()]).toEqual([['/second', 'second']]);
   });
 });

@@ -1,0 +1,13 @@
+import type Koa from 'koa';
+import { isEngineEndpoint } from './doors.ts';
+
+/** A step that only requests for `paths` pass: to all others it costs not even a promise. */
+export function stepAt(paths: readonly string[], step: Koa.Middleware): Koa.Middleware {
+  const wanted = new Set(paths);
+  return (ctx, next) => (wanted.has(ctx.path) ? step(ctx, next) : next()) as Promise<void>;
+}
+
+/** A step left out where the engine alone answers, and no page: looking for one would be a part of every token's cost. */
+export function stepUnlessEngine(step: Koa.Middleware): Koa.Middleware {
+  return (ctx, next) => (isEngineEndpoint(ctx.path) ? next() : step(ctx, next)) as Promise<void>;
+}
