@@ -53,6 +53,8 @@ export interface Directory {
   onePerSoftware: boolean;
   /** The security profile of its clients. */
   profile: SecurityProfile;
+  /** OpenID scopes that open what a customer is called and where to reach them, for all of its clients. */
+  identityScopes: readonly string[];
   /** Whether a client may send keys in `jwks` instead of using the statement's `jwks_uri`. */
   keysByValue: boolean;
   /** Whether redirect URIs may be of the customer's own machine; never in production. */

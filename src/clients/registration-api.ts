@@ -5,7 +5,7 @@ import { currentRequest } from '../observability/request-context.ts';
 import { Problem } from '../problem.ts';
 import type { CertificateOf } from './registration-ports.ts';
 import type { RegistrationBody } from './registration-request.ts';
-import { scopeText } from './registration.ts';
+import { identityScopesIn, scopeText } from './registration.ts';
 import type { RegistrationAnswer, RegistrationCall, Registrations } from './registrations.ts';
 
 /** The path of the endpoint; a registration's own is below it. */
@@ -118,7 +118,7 @@ function clientInformation(
 ): Record<string, unknown> {
   const { client, issuedAt } = registration;
   const { client_id: clientId, ...metadata } = client.metadata;
-  const scopes = scopeText(client.permissions);
+  const scopes = [...identityScopesIn(metadata), scopeText(client.permissions)].join(' ');
   return {
     client_id: clientId,
     client_id_issued_at: Math.floor(issuedAt.getTime() / 1000),

@@ -39,10 +39,13 @@ export async function basisOf(
   return statementBasis(await deps.judgeStatement(statement), request, deps);
 }
 
-function fixedBasis({ permissions, profile }: Fixed, statement: unknown): Judged {
+function fixedBasis(
+  { permissions, profile, identityScopes = [] }: Fixed,
+  statement: unknown,
+): Judged {
   const detail = 'a software statement is not looked at beside an initial access token';
   return {
-    basis: { permissions, profile, keysByValue: true },
+    basis: { permissions, profile, identityScopes, keysByValue: true },
     claims: {},
     origin: { onePerSoftware: false },
     isVerified: true,
@@ -60,11 +63,11 @@ function statementBasis(
     return { claims, origin, isVerified, faults };
   }
   const { softwareId, organisationId } = statement;
-  const { issuer, keysByValue, localRedirectUris, onePerSoftware } = directory;
+  const { issuer, onePerSoftware } = directory;
   const profile = stricterProfile(directory.profile, request.registered?.profile ?? 'baseline');
   const roles = permitted(directory, statement, rolesOf(request, deps));
   return {
-    basis: { permissions: roles.permissions, profile, keysByValue, localRedirectUris, statement },
+    basis: { ...directory, permissions: roles.permissions, profile, statement },
     directory,
     claims,
     origin: { directory: issuer, softwareId, organisationId, onePerSoftware },

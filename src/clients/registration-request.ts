@@ -14,6 +14,8 @@ export interface RegistrationBody {
 export interface Fixed {
   permissions: Permissions;
   profile: SecurityProfile;
+  /** None where it is not said. */
+  identityScopes?: readonly string[];
 }
 
 /** Where a client comes from; a directory and software, or neither. */

@@ -37,6 +37,8 @@ export interface Basis {
   permissions: Permissions;
   /** The security profile that it gets, whatever it asks for. */
   profile: SecurityProfile;
+  /** OpenID scopes that it may request besides `openid` and `offline_access`. */
+  identityScopes: readonly string[];
   keysByValue: boolean;
   /** Whether redirect URIs may be of the customer's own machine: in the sandbox. */
   localRedirectUris?: boolean;
@@ -49,8 +51,8 @@ export interface Basis {
  * certificate that it registers with, and whose tokens are bound to one.
  */
 export function metadataFor(
-  { members, redirectUris }: Asked,
-  { statement, profile }: Basis,
+  { members, redirectUris, scopes }: Asked,
+  { statement, profile, identityScopes }: Basis,
   certificateSubject: string,
 ): Record<string, unknown> {
   const method = members['token_endpoint_auth_method'] ?? 'tls_client_auth';
@@ -66,6 +68,8 @@ export function metadataFor(
     ...(isBoundByKey ? {} : { tls_client_certificate_bound_access_tokens: true }),
     ...(statement === undefined ? {} : vouchedFor(statement, members)),
     security_profile: profile,
+    // Of the OpenID scopes oidc-provider lets the client have no others.
+    scope: ['openid', 'offline_access', ...identityScopes.filter((s) => scopes?.includes(s) ?? true)].join(' '),
   };
 }
 
@@ -149,7 +153,14 @@ function addressFaults(jwksUri: string | undefined, { statement }: Basis): strin
 }
 
 /** Scopes that belong to no resource server: asking for them raises nothing. */
-const general: ReadonlySet<string> = new Set(['openid', 'offline_access', 'profile', 'email']);
+const general: ReadonlySet<string> = new Set([
+  'openid',
+  'offline_access',
+  'profile',
+  'email',
+  'phone',
+  'address',
+]);
 
 /**
  * What the client may request: of what its basis permits, what it asks for, or all where it does not say. What it asks
@@ -169,4 +180,10 @@ export function permissionsFor(
 /** The scopes of permissions as `scope` writes them; may be empty. */
 export function scopeText(permissions: Permissions): string {
   return [...new Set(Object.values(permissions).flat())].join(' ');
+}
+
+/** The identity scopes in a client's `scope` metadata. */
+export function identityScopesIn({ scope }: Readonly<Record<string, unknown>>): string[] {
+  const names = typeof scope === 'string' ? scope.split(' ') : [];
+  return names.filter((name) => name !== 'openid' && name !== 'offline_access');
 }

@@ -147,7 +147,8 @@ function standing({
   const profile = profileOf(client.metadata);
   const registered = { directory, softwareId, profile };
   if (directory !== undefined) return { registered };
-  return { registered, fixed: { permissions: client.permissions, profile } };
+  const identityScopes = identityScopesIn(client.metadata);
+  return { registered, fixed: { permissions: client.permissions, profile, identityScopes } };
 }
 
 function acceptedOf({ faults, facts, accepted }: Examination, noted: Facts): Accepted {

@@ -45,6 +45,7 @@ export const declaredDirectory = z.strictObject({
   certificate: z.array(certificateRule).min(1),
   onePerSoftware: z.boolean().default(true),
   profile: z.enum(['baseline', 'fapi2', 'fapi2-message-signing']).default('fapi2'),
+  identityScopes: z.array(z.enum(['profile', 'email', 'phone', 'address'])).default([]),
   keysByValue: z.boolean().default(false),
   localRedirectUris: z.boolean().default(false),
 });

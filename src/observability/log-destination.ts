@@ -19,27 +19,19 @@ function waitingBytes(destination: NodeJS.WritableStream): number {
   return destination instanceof Writable ? destination.writableLength : 0;
 }
 
-/** Writers with lines of the present turn of the event loop. */
+/** What writes lines that wait; at the exit nothing is left. */
 const unwritten = new Set<() => void>();
 
-function writeOut(): void {
+process.on('exit', () => {
   for (const flush of unwritten) flush();
-  unwritten.clear();
-}
-
-/** Lines of one turn are written together, which for a file or pipe is one system call; at the exit nothing is left. */
-function writeSoon(flush: () => void): void {
-  if (unwritten.size === 0) setImmediate(writeOut);
-  unwritten.add(flush);
-}
-
-process.on('exit', writeOut);
+});
 
 /**
  * Writes to `destination`: its errors are swallowed, and lines are dropped, and counted in one line afterwards, while
- * more than 8 MiB wait to be written.
+ * more than 8 MiB wait to be written. Lines of one turn of the event loop, or of `gatherMs` milliseconds, are written
+ * together, which for a file or pipe is one system call.
  */
-export function guardDestination(destination: NodeJS.WritableStream): LineWriter {
+export function guardDestination(destination: NodeJS.WritableStream, gatherMs: number): LineWriter {
   if (!guarded.has(destination)) {
     guarded.add(destination);
     destination.on('error', ignoreFailure);
@@ -49,6 +41,7 @@ export function guardDestination(destination: NodeJS.WritableStream): LineWriter
   let dropped = 0;
 
   function flush(): void {
+    unwritten.delete(flush);
     const text = lines.join('');
     lines = [];
     waitingCharacters = 0;
@@ -60,9 +53,13 @@ export function guardDestination(destination: NodeJS.WritableStream): LineWriter
   }
 
   function add(line: string): void {
+    if (lines.length === 0) {
+      unwritten.add(flush);
+      if (gatherMs === 0) setImmediate(flush);
+      else setTimeout(flush, gatherMs).unref();
+    }
     lines.push(line);
     waitingCharacters += line.length;
-    writeSoon(flush);
   }
 
   return {

@@ -30,6 +30,8 @@ export interface LoggerOptions {
   /** Standard output unless given. */
   destination?: NodeJS.WritableStream;
   clock?: Clock;
+  /** Milliseconds that a line may wait to be written together with the next ones; 0 unless given: the end of the turn. */
+  gatherMs?: number;
 }
 
 const gravity = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<
@@ -114,7 +116,7 @@ export function createLogger(options: LoggerOptions): Logger {
   const clock = options.clock ?? systemClock;
   const render = options.format === 'json' ? asJson : asText;
   const destination = options.destination ?? process.stdout;
-  const writer = guardDestination(destination);
+  const writer = guardDestination(destination, options.gatherMs ?? 0);
   const transport = new winston.transports.Stream({
     stream: destination,
     // In place of its own, which schedules an event for every line and writes each alone.

@@ -86,13 +86,17 @@ const jsonMember = new RegExp(
   'gi',
 );
 
+function isHarmless(text: string): boolean {
+  if (text.length < shortestSecretLength) return true;
+  return text.length <= maxTextLength && !suspicious.test(text);
+}
+
 /**
  * The text with everything that looks like a secret replaced: JOSE objects, authorization header values, PEM private keys,
  * passwords in URLs, secret parameters of URLs, forms and JSON. Cut after {@link maxTextLength}. Never throws.
  */
 export function redactText(text: string): string {
-  if (text.length < shortestSecretLength) return text;
-  if (text.length <= maxTextLength && !suspicious.test(text)) return text;
+  if (isHarmless(text)) return text;
   const cut = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
   let clean = cut;
   for (const { signs, pattern, replacement } of shapes) {

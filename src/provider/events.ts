@@ -182,11 +182,12 @@ function recordRevocation(
   audit.record({ ...partiesOf(ctx), ...entry });
 }
 
+const browserRoutes = new Set(['authorization', 'resume', 'end_session', 'end_session_confirm']);
+
 function partiesOf(ctx: KoaContextWithOIDC): Pick<AuditEntry, 'actor' | 'clientId' | 'customerId'> {
   const clientId = ctx.oidc.client?.clientId;
   const customerId = ctx.oidc.account?.accountId ?? ctx.oidc.session?.accountId;
-  const browser = ['authorization', 'resume', 'end_session', 'end_session_confirm'];
-  const actor = browser.includes(ctx.oidc.route)
+  const actor = browserRoutes.has(ctx.oidc.route)
     ? ({ type: 'customer', id: customerId } as const)
     : ({ type: 'client', id: clientId } as const);
   return {

@@ -1,3 +1,4 @@
+import { withoutClosedClaims } from './accounts.ts';
 import type { Share } from './ports.ts';
 import { rejectUnreachableAcr } from './authentication-context.ts';
 import { routes } from './routes.ts';
@@ -41,8 +42,11 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
       clientCredentials: { enabled: true },
       claimsParameter: {
         enabled: true,
-        assertClaimsParameter(_ctx, claims) {
+        assertClaimsParameter(ctx, claims, client) {
           rejectUnreachableAcr(claims);
+          if (client.scope === undefined || ctx.oidc.params === undefined) return;
+          // What is read from here on; the pushed or signed request itself is judged anew each time.
+          ctx.oidc.params['claims'] = JSON.stringify(withoutClosedClaims(client, claims));
         },
       },
       userinfo: { enabled: true },

@@ -105,7 +105,7 @@ async function stop(
 function loggerFor(configuration: Configuration, destination: NodeJS.WritableStream): Logger {
   const { logLevel, logFormat, environment } = configuration;
   const format = logFormat ?? (environment === 'production' ? 'json' : 'text');
-  return createLogger({ level: logLevel, format, destination });
+  return createLogger({ level: logLevel, format, destination, gatherMs: 5 });
 }
 
 const signals = ['SIGTERM', 'SIGINT'] as const;

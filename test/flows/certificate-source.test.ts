@@ -188,6 +188,23 @@ describe('Revocation', () => {
     expect(asked).toEqual([1]);
   });
 
+  it('is asked once a second about a certificate that is good, each time about any other', async () => {
+    const now = systemClock.now();
+    world.state.now = () => now;
+    const isGood = await world.start(world.byCertificate(), answering({ status: 'good' }));
+    const headers = world.headersOf('rfc9440');
+    await isGood(headers, world.proxy);
+    expect(await isGood(headers, world.proxy)).toMatchObject({ chainTrusted: true });
+    expect(asked).toHaveLength(1);
+    world.state.now = () => secondsFromNow({ now: () => now }, 1);
+    await isGood(headers, world.proxy);
+    expect(asked).toHaveLength(2);
+    const isRevoked = await world.start(world.byCertificate(), revoked);
+    await isRevoked(headers, world.proxy);
+    expect(await isRevoked(headers, world.proxy)).toMatchObject({ chainTrusted: false });
+    expect(asked).toHaveLength(4);
+  });
+
   it('is asked with the path that a proxy told of', async () => {
     const issuing = intermediate(world.certificates.authority);
     const { certificatePem } = await clientCertificate(issuing);

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { Writable } from 'node:stream';
@@ -114,6 +114,31 @@ describe('a log line', () => {
     const { logger, raw } = recordingLogger('text');
     logger.info('Listening', { port: 3443, host: 'localhost', 'a b': undefined });
     expect(await raw()).toMatch(/^\S+Z info {2}Listening port=3443 host="localhost"\n$/);
+  });
+});
+
+describe('lines that are gathered', () => {
+  it('are written together, and all of them at the exit', () => {
+    const program = `
+      import { createLogger } from ${JSON.stringify(loggerModule)};
+      const write = process.stdout.write.bind(process.stdout);
+      process.stdout.write = (text) => write('<' + text + '>');
+      const logger = createLogger({ level: 'info', format: 'text', gatherMs: 1 });
+      const gathered = createLogger({ level: 'info', format: 'text', gatherMs: 3_600_000 });
+      const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
+      logger.info('one');
+      setImmediate(() => logger.info('two'));
+      await turn();
+      gathered.info('three');
+      await turn();
+      gathered.info('four');
+      process.exit(0);
+    `;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program]);
+    const writes = stdout.toString().match(/<[^>]*>/g) ?? [];
+    const words = writes.map((text) => text.match(/one|two|three|four/g));
+    expect(words.flat()).toEqual(['one', 'two', 'three', 'four']);
+    expect(words.at(-1)).toEqual(['three', 'four']);
   });
 });
 

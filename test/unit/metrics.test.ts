@@ -49,6 +49,16 @@ describe('metrics', () => {
     expect(text).toContain('countersign_cleanup_deleted_rows_total{table="other"} 970');
   });
 
+  it('count label values of which there are too many to remember', async () => {
+    const metrics = createMetrics();
+    for (let index = 0; index < 2000; index += 1) {
+      metrics.refusals.increment({ endpoint: 'token', error: `e${String(index % 1000)}` });
+    }
+    expect(await metrics.text()).toContain(
+      'countersign_refusals_total{endpoint="token",error="other"} 2000',
+    );
+  });
+
   it('are read at the moment of the scrape where asked for', async () => {
     const metrics = createMetrics();
     let idle = 1;

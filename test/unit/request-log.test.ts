@@ -72,6 +72,20 @@ describe('the request log', () => {
     expect(await raw()).not.toContain('secret');
   });
 
+  it('hides what looks like a secret in a path and a reason', async () => {
+    const { step, lines, raw } = setUp();
+    const refuse: Middleware = (ctx) => {
+      const request = currentRequest();
+      if (request !== undefined) request.reason = 'no client for client_secret=hunter2';
+      ctx.body = 'ok';
+    };
+    await using server = await serveSteps([step, refuse]);
+    await server.send('/x;code=abcdefgh');
+    await server.send(`/interaction/${'a'.repeat(43)}/login`);
+    expect(await lines()).toHaveLength(2);
+    expect(await raw()).not.toMatch(/hunter2|abcdefgh|aaaa/);
+  });
+
   it('measures by route name, never by path', async () => {
     const { step, metrics } = setUp();
     const name: Middleware = (ctx) => {
