@@ -2,11 +2,11 @@ import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import Provider from 'oidc-provider';
-import type { Adapter, AdapterPayload, ClientMetadata } from 'oidc-provider';
+import type { Adapter, AdapterPayload, ClientMetadata, ResourceServer } from 'oidc-provider';
 import { routes } from '../src/provider/routes.ts';
 import { createMutualTlsListener } from '../src/tls/listeners.ts';
 import { answerParent } from './parts/channel.ts';
-import { nativeRedirectUri, tppMetadata } from './parts/clients.ts';
+import { fapiMetadata, nativeRedirectUri, tppMetadata } from './parts/clients.ts';
 import { usage } from './parts/server-calls.ts';
 import type { LaneTokens, ServerCalls } from './parts/server-calls.ts';
 import { accountsApi, opaqueApi, readWorld } from './parts/world.ts';
@@ -45,7 +45,7 @@ function createBareProvider(): Provider {
   return new Provider(issuer, {
     adapter: mapAdapter,
     clients: staticClients(),
-    jwks: { keys: [world.signingKey] },
+    jwks: { keys: [world.signingKey, world.fapiKey] },
     cookies: { keys: [world.keys.cookie] },
     findAccount: (_ctx, id) => ({
       accountId: id,
@@ -67,6 +67,12 @@ function createBareProvider(): Provider {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      // As ours: held to FAPI 2.0 is who registered for it.
+      fapi: {
+        enabled: true,
+        profile: (_ctx, client) => (client.clientId.startsWith('fapi-') ? '2.0' : undefined),
+      },
+      pushedAuthorizationRequests: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       mTLS: {
         enabled: true,
@@ -86,31 +92,37 @@ function createBareProvider(): Provider {
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,
-        getResourceServerInfo: (_ctx, resource) =>
-          resource === opaqueApi
-            ? { scope: 'statements', audience: resource, accessTokenFormat: 'opaque' }
-            : {
-                scope: 'accounts payments',
-                audience: resource,
-                accessTokenFormat: 'jwt',
-                jwt: { sign: { alg: 'RS256' } },
-              },
+        getResourceServerInfo: (_ctx, resource) => resourceServer(resource),
       },
     },
   });
 }
 
+function resourceServer(resource: string): ResourceServer {
+  if (resource === opaqueApi) {
+    return { scope: 'statements', audience: resource, accessTokenFormat: 'opaque' };
+  }
+  return {
+    scope: 'accounts payments',
+    audience: resource,
+    accessTokenFormat: 'jwt',
+    jwt: { sign: { alg: 'RS256' } },
+  };
+}
+
 function staticClients(): ClientMetadata[] {
-  const tpps = world.lanes.map(({ certificatePem }, lane) => ({
-    ...tppMetadata,
-    redirect_uris: [...tppMetadata.redirect_uris],
-    grant_types: [...tppMetadata.grant_types],
-    client_id: `tpp-${String(lane)}`,
-    tls_client_auth_subject_dn: new X509Certificate(certificatePem).subject,
-    tls_client_certificate_bound_access_tokens: true,
-  }));
+  const ofLanes = (prefix: string, metadata: typeof tppMetadata | typeof fapiMetadata) =>
+    world.lanes.map(({ certificatePem }, lane) => ({
+      ...metadata,
+      redirect_uris: [...metadata.redirect_uris],
+      grant_types: [...metadata.grant_types],
+      client_id: `${prefix}-${String(lane)}`,
+      tls_client_auth_subject_dn: new X509Certificate(certificatePem).subject,
+      tls_client_certificate_bound_access_tokens: true,
+    }));
   return [
-    ...tpps,
+    ...ofLanes('tpp', tppMetadata),
+    ...ofLanes('fapi', fapiMetadata),
     {
       client_id: 'app',
       application_type: 'native',

@@ -61,14 +61,20 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl }: Plac
     COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
     COUNTERSIGN_ACCESS_TOKEN_TTL: '900',
     COUNTERSIGN_REVOCATION_WITHOUT_SOURCE: 'accept', // our own certificates name neither list nor responder
+    COUNTERSIGN_DIRECTORIES: world.directory.file,
+    COUNTERSIGN_OUTBOUND_ALLOW: new URL(world.directory.origin).host,
+    COUNTERSIGN_OUTBOUND_TRUSTSTORE: world.authority.certificatePem,
     DATABASE_URL: databaseUrl,
   };
 }
 
-function materialOf({ signingKey, keys, server, authority }: World): Material {
+function materialOf({ signingKey, fapiKey, keys, server, authority }: World): Material {
   const bytes = (text: string) => Buffer.from(text, 'base64url');
   return {
-    signingKeys: [{ ...signingKey, kid: signingKey.kid ?? 'bench', alg: 'RS256', stage: 'active' }],
+    signingKeys: [
+      { ...signingKey, kid: signingKey.kid ?? 'bench', alg: 'RS256', stage: 'active' },
+      { ...fapiKey, kid: fapiKey.kid ?? 'bench-fapi', alg: 'PS256', stage: 'active' },
+    ],
     masterKeys: [bytes(keys.encryption)],
     cookieKeys: [bytes(keys.cookie)],
     encryptionKeys: [bytes(keys.encryption)],

@@ -4,6 +4,8 @@ import type { ServerName } from './parts/world.ts';
 import { flows } from './load/flows.ts';
 import { createLane } from './load/lane.ts';
 import type { Lane } from './load/lane.ts';
+import { makeNewcomers, register, serveDirectory } from './load/registering.ts';
+import type { Newcomer } from './load/registering.ts';
 import type { LoadCalls, Slot, SlotResult } from './parts/load-calls.ts';
 import { quantile } from './parts/statistics.ts';
 
@@ -11,6 +13,8 @@ import { quantile } from './parts/statistics.ts';
 const [worldFile = ''] = process.argv.slice(2);
 const world = readWorld(worldFile);
 const lanes: Partial<Record<ServerName, Lane[]>> = {};
+const directory = serveDirectory(world);
+let newcomers: Newcomer[] = [];
 
 answerParent<LoadCalls>({
   async connect({ server, minted }) {
@@ -36,6 +40,19 @@ answerParent<LoadCalls>({
   async alone({ server, flow }) {
     const [lane] = lanesOf([server]);
     if (lane !== undefined) await flows[flow](lane);
+  },
+
+  async newcomers(count) {
+    newcomers = await makeNewcomers(world, count);
+  },
+
+  async register(server) {
+    await directory;
+    const taken: number[] = [];
+    for (const one of newcomers) {
+      taken.push(await register(one, { world, place: world.places[server] }));
+    }
+    return taken;
   },
 
   slot: run,

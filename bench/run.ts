@@ -8,6 +8,7 @@ import { flowNames } from './parts/figures.ts';
 import type { FlowName } from './parts/figures.ts';
 import type { LoadCalls } from './parts/load-calls.ts';
 import type { Processes } from './parts/measure.ts';
+import { measureRegistrations } from './parts/registrations.ts';
 import { report } from './parts/report.ts';
 import type { Findings } from './parts/report.ts';
 import { runRounds } from './parts/rounds.ts';
@@ -64,6 +65,7 @@ async function main(): Promise<void> {
       bare: await usageOf(processes, 'bare'),
     },
     upkeep: await measureUpkeep(processes, world.places.large.databaseUrl, progress),
+    registrations: await measureRegistrations(processes, progress),
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
     postgresVersion: databases.version,

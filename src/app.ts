@@ -2,13 +2,13 @@ import type { JWK } from 'jose';
 import Koa from 'koa';
 import { consentApi } from './assembly/consent-api.ts';
 import { createHosting, createPasswords } from './assembly/hosting.ts';
+import { keySetReaders } from './assembly/key-set-readers.ts';
 import { createOpenIdEngine } from './assembly/open-id-engine.ts';
 import { addRegistration } from './assembly/registration.ts';
 import { createRoutes } from './assembly/routes.ts';
 import { cookieKeysOf } from './assembly/settings.ts';
 import type { AppDependencies, AppSettings } from './assembly/settings.ts';
 import { createStorage } from './assembly/storage.ts';
-import type { Storage } from './assembly/storage.ts';
 import { isRegistrationOffered } from './clients/registration-parts.ts';
 import { isDatabaseUnavailable } from './database/unavailable.ts';
 import { prepareCertificate, receiveFromProxies } from './http/arrivals.ts';
@@ -22,12 +22,9 @@ import {
   rejectAlmostEndpoints,
   rejectPagesOverMtls,
 } from './provider/doors.ts';
-import { routes } from './provider/routes.ts';
 import { stepUnlessEngine } from './provider/steps.ts';
 import { recordKeySetReaders } from './signing-keys/key-set-api.ts';
-import { createReaderStore } from './signing-keys/reader-store.ts';
 import { createCertificateSource } from './tls/certificate-source.ts';
-import type { CertificateSource } from './tls/certificate-source.ts';
 import { createRenewableCertificateSource } from './tls/renewable-certificate-source.ts';
 
 /** Builds the authorization server: every part gets what it needs here, and nowhere else. */
@@ -67,7 +64,7 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
     rejectPagesOverMtls, // browsers must never be asked for a certificate
     prepareCertificate(certificates), // before the engine, which asks for it without waiting
     rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
-    recordKeySetReaders(keySetParts(deps, { storage, certificates })), // what they got decides when a key may sign
+    recordKeySetReaders(keySetReaders(settings, deps, parts)), // what they got decides when a key may sign
     stepUnlessEngine(consentApi(settings, { ...deps, ...parts })),
     stepUnlessEngine(hosting.assets.middleware),
     stepUnlessEngine(router.routes() as unknown as Koa.Middleware),
@@ -95,16 +92,6 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
 
 /** The running authorization server's parts that the process and the operators' commands use. */
 export type App = Awaited<ReturnType<typeof createApp>>;
-
-function keySetParts(
-  { database, keyRing, clock, logger }: AppDependencies,
-  { storage, certificates }: { storage: Storage; certificates: CertificateSource },
-) {
-  const { resourceServers } = storage;
-  const readers = createReaderStore(database.prisma);
-  const kids = () => keyRing.kids();
-  return { path: routes.jwks, kids, readers, resourceServers, certificates, clock, logger };
-}
 
 function hostsOf({ issuer, mtlsOrigin }: AppSettings) {
   return { publicHost: new URL(issuer).host, mtlsHost: new URL(mtlsOrigin).host };

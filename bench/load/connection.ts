@@ -16,6 +16,9 @@ export interface Connection {
     form: Record<string, string>,
     headers?: Record<string, string>,
   ) => Promise<Answer>;
+  postJson: (path: string, body: string) => Promise<Answer>;
+  /** Ends it; nothing can be sent any more. */
+  close: () => Promise<void>;
 }
 
 /** Where to, in whose name, and how to prove it. */
@@ -63,5 +66,8 @@ export function openConnection(options: ConnectionOptions): Connection {
       const type = { 'content-type': 'application/x-www-form-urlencoded' };
       return send({ method: 'POST', path, headers: { ...type, ...headers }, body });
     },
+    postJson: (path, body) =>
+      send({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body }),
+    close: () => client.close(),
   };
 }

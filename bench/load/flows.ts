@@ -1,5 +1,6 @@
 import { accountsApi, opaqueApi } from '../parts/world.ts';
 import type { FlowName } from '../parts/figures.ts';
+import { pushAuthorizeAndExchange } from './fapi.ts';
 import { accountsWish, authorizeAndExchange, expectOk, tokensIn } from './lane.ts';
 import type { Lane } from './lane.ts';
 
@@ -45,6 +46,8 @@ export const flows: Record<FlowName, (lane: Lane) => Promise<void>> = {
   async authorization(lane) {
     await authorizeAndExchange(lane, lane.signedIn, accountsWish(lane));
   },
+
+  fapi: pushAuthorizeAndExchange,
 
   async login(lane) {
     await authorizeAndExchange(lane, lane.newBrowser(), accountsWish(lane));

@@ -24,6 +24,8 @@ export interface Lane {
   turns: number;
   /** The client of the customer's tokens. */
   client: string;
+  /** The one that is held to FAPI 2.0; it has the same certificate. */
+  fapiClient: string;
   /** HTTP Basic of a resource server. */
   basic: (id: 'accounts-rs' | 'opaque-rs') => Record<string, string>;
 }
@@ -52,6 +54,7 @@ export async function createLane(
     signedIn: newBrowser(),
     newBrowser,
     client: `tpp-${String(index)}`,
+    fapiClient: `fapi-${String(index)}`,
     turns: Math.ceil(place.clients / laneCount),
     nextClient() {
       turn = turn + laneCount < place.clients ? turn + laneCount : index;
@@ -98,6 +101,11 @@ async function obtainTokens(lane: Lane): Promise<void> {
 
 /** What the lane's own client asks for, time and again. */
 export function accountsWish({ client }: Lane): Wish {
+  return wishOf(client);
+}
+
+/** Access to accounts, for a client that is a web site. */
+export function wishOf(client: string): Wish {
   const scope = 'openid profile accounts';
   return { client, redirect: redirectUri, resource: accountsApi, scope };
 }
@@ -112,10 +120,23 @@ export interface Tokens {
 export async function authorizeAndExchange(
   lane: Lane,
   browser: Browser,
-  { client, redirect, resource, scope }: Wish,
+  wish: Wish,
 ): Promise<Tokens> {
+  const request = newRequest(wish);
+  const query = new URLSearchParams(request.parameters);
+  const callback = await browser.authorize(`/authorize?${query.toString()}`);
+  return exchangeCode(lane, callback, request);
+}
+
+/** An authorization request, and what its code is exchanged with. */
+export interface CodeRequest {
+  parameters: Record<'client_id' | 'redirect_uri', string> & Record<string, string>;
+  verifier: string;
+}
+
+export function newRequest({ client, redirect, resource, scope }: Wish): CodeRequest {
   const verifier = randomBytes(32).toString('base64url');
-  const query = new URLSearchParams({
+  const parameters = {
     response_type: 'code',
     client_id: client,
     redirect_uri: redirect,
@@ -124,8 +145,16 @@ export async function authorizeAndExchange(
     state: 'state',
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
     code_challenge_method: 'S256',
-  });
-  const callback = await browser.authorize(`/authorize?${query.toString()}`);
+  };
+  return { parameters, verifier };
+}
+
+/** With the code in the redirect to the client, its tokens. */
+export async function exchangeCode(
+  lane: Lane,
+  callback: URL,
+  { parameters: { client_id: client, redirect_uri: redirect }, verifier }: CodeRequest,
+): Promise<Tokens> {
   const code = callback.searchParams.get('code');
   if (code === null) throw new Error(`no code but ${callback.href}`);
   const form = {

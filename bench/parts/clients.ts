@@ -11,6 +11,13 @@ export const tppMetadata = {
   token_endpoint_auth_method: 'tls_client_auth',
 } as const;
 
+/** The same, held to FAPI 2.0; ours completes it by `security_profile`, bare is told here. */
+export const fapiMetadata = {
+  ...tppMetadata,
+  id_token_signed_response_alg: 'PS256',
+  require_pushed_authorization_requests: true,
+} as const;
+
 /** What a TPP may request. */
 export const tppPermissions = {
   [accountsApi]: ['accounts', 'payments'],

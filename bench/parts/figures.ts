@@ -10,6 +10,7 @@ export const flowNames = [
   'discovery',
   'jwks',
   'authorization',
+  'fapi',
   'login',
 ] as const;
 export type FlowName = (typeof flowNames)[number];
@@ -26,6 +27,7 @@ export const flowTitles: Record<FlowName, string> = {
   discovery: 'discovery',
   jwks: 'JWKS',
   authorization: 'authorization with a live session + code exchange',
+  fapi: 'FAPI 2.0 with a live session: PAR + authorization + code exchange over mTLS',
   login: 'first login + consent + code exchange',
 };
 
@@ -40,6 +42,7 @@ export const bareFlows: readonly FlowName[] = [
   'discovery',
   'jwks',
   'authorization',
+  'fapi',
 ];
 
 /** What the size of the tables could slow down. */

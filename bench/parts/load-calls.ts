@@ -28,5 +28,9 @@ export interface LoadCalls {
   warm(what: { server: ServerName; flow: FlowName }): undefined;
   /** One lane does one unit. */
   alone(what: { server: ServerName; flow: FlowName }): undefined;
+  /** Makes so many third parties that are not registered anywhere; earlier ones are forgotten. */
+  newcomers(count: number): undefined;
+  /** Registers them one after another: milliseconds of each. */
+  register(server: ServerName): number[];
   slot(slot: Slot): SlotResult;
 }

@@ -32,12 +32,24 @@ export async function measure(
 ): Promise<Sample> {
   const { servers, flow } = slot;
   for (const server of servers) await load.call('warm', { server, flow });
+  const { result: found, cpuMicroseconds } = await cpuDuring({ servers: all }, servers, () =>
+    load.call('slot', slot),
+  );
+  const { units, ...result } = found;
+  return { cpu: cpuMicroseconds / units, ...result };
+}
+
+/** What `work` gives, and the CPU microseconds that the named servers took for it. */
+export async function cpuDuring<T>(
+  { servers: all }: Pick<Processes, 'servers'>,
+  names: readonly ServerName[],
+  work: () => Promise<T>,
+): Promise<{ result: T; cpuMicroseconds: number }> {
   await wait(settleMs);
-  const before = await cpuOf(all, servers);
-  const { units, ...result } = await load.call('slot', slot);
+  const before = await cpuOf(all, names);
+  const result = await work();
   await wait(settleMs);
-  const after = await cpuOf(all, servers);
-  return { cpu: (after - before) / units, ...result };
+  return { result, cpuMicroseconds: (await cpuOf(all, names)) - before };
 }
 
 async function cpuOf(all: Processes['servers'], names: readonly ServerName[]): Promise<number> {

@@ -1,10 +1,14 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { bareFlows, flowNames, flowTitles, sizeSensitiveFlows } from './figures.ts';
 import type { FlowName } from './figures.ts';
-import { samplesOf } from './rounds.ts';
+import { table } from './markdown.ts';
+import { registrationLines } from './registration-lines.ts';
+import type { RegistrationFindings } from './registrations.ts';
 import type { Measurements, Subject } from './rounds.ts';
 import type { Usage } from './server-calls.ts';
 import { median, quantile } from './statistics.ts';
+import { both, ratioOf, summary } from './summary.ts';
+import { targetLines } from './targets.ts';
 import { upkeepRows } from './upkeep.ts';
 import type { UpkeepFinding } from './upkeep.ts';
 
@@ -17,6 +21,7 @@ export interface Findings {
   memory: Record<'ours' | 'bare', Usage>;
   startMs: readonly number[];
   upkeep: readonly UpkeepFinding[];
+  registrations: RegistrationFindings;
   loadAverages: { before: number; after: number };
   postgresVersion: string;
   minutes: number;
@@ -27,6 +32,8 @@ export function report(findings: Findings): string {
   const { measurements } = findings;
   return [
     ...machine(findings),
+    '',
+    ...targetLines(findings),
     '',
     ...table(
       [
@@ -66,9 +73,12 @@ export function report(findings: Findings): string {
       findings.upkeep.map(upkeepRow),
     ),
     '',
+    ...registrationLines(findings.registrations),
+    '',
     'SQL statements of one unit, caches warm:',
     '',
-    ...flowNames.map((flow) => `- ${flowTitles[flow]}: ${statementsOf(findings, flow)}`),
+    ...flowNames.map((flow) => `- ${flowTitles[flow]}: ${counted(findings.statements[flow])}`),
+    `- registration: ${counted(findings.registrations.statements)}`,
   ].join('\n');
 }
 
@@ -100,12 +110,6 @@ function sizeRow(measurements: Measurements, flow: FlowName): string[] {
   const large = summary(measurements, flow, 'ours');
   const grown = [both(wide), ratioOf(wide, small), both(large), ratioOf(large, wide)];
   return [flowTitles[flow], both(small), ...grown];
-}
-
-type Summary = ReturnType<typeof summary>;
-
-function ratioOf(one: Summary, other: Summary): string {
-  return `${(one.median / other.median).toFixed(2)} (${(one.best / other.best).toFixed(2)})`;
 }
 
 /** What a caller notices of the upkeep. */
@@ -142,8 +146,7 @@ function processLines({ memory, startMs }: Findings): string[] {
   ];
 }
 
-function statementsOf({ statements }: Findings, flow: FlowName): string {
-  const found = statements[flow];
+function counted(found: readonly string[]): string {
   if (found.length === 0) return 'none';
   const counts = Map.groupBy(found, (statement) => statement);
   return [...counts]
@@ -151,32 +154,6 @@ function statementsOf({ statements }: Findings, flow: FlowName): string {
     .join(', ');
 }
 
-function summary(measurements: Measurements, flow: FlowName, subject: Subject) {
-  const samples = samplesOf(measurements, flow, subject);
-  const cpu = samples.map((sample) => sample.cpu);
-  return {
-    median: median(cpu),
-    best: quantile(cpu, 0),
-    perSecond: median(samples.map((sample) => sample.perSecond)),
-    p50Ms: median(samples.map((sample) => sample.p50Ms)),
-    p99Ms: median(samples.map((sample) => sample.p99Ms)),
-  };
-}
-
-function both({ median: middle, best }: { median: number; best: number }): string {
-  return `${middle.toFixed(0)} (${best.toFixed(0)})`;
-}
-
 function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
-}
-
-/** A Markdown table, its columns of even width, as Prettier wants it. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((_, column) =>
-    Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]) =>
-    `| ${widths.map((width, column) => (cells[column] ?? '').padEnd(width)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
 }

@@ -45,7 +45,7 @@ const clientCredentialsTurns = 3;
 export async function runRounds(processes: Processes, plan: Plan): Promise<Measurements> {
   const measurements: Measurements = { samples: new Map(), calibrations: [] };
   const { rounds, milliseconds, signingKey, progress } = plan;
-  await runRound(processes, new Map(), { slots: warmUp(), milliseconds: milliseconds * 3 });
+  await runRound(processes, new Map(), { slots: warmUp(), milliseconds: milliseconds * 2 });
   for (let round = 1; round <= rounds; round += 1) {
     progress(`round ${String(round)} of ${String(rounds)}`);
     measurements.calibrations.push(calibrate(signingKey));

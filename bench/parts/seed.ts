@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
-import { tppMetadata, tppPermissions } from './clients.ts';
+import { fapiMetadata, tppMetadata, tppPermissions } from './clients.ts';
 import { activeClients, laneCount, subjectPattern } from './world.ts';
 
 /** How full a database is made. */
@@ -16,7 +16,9 @@ export async function seed(databaseUrl: string, { clients, grants }: Size): Prom
   try {
     // No triggers: nobody has to hear of a hundred thousand changes before the first request.
     await client.query(`SET session_replication_role = replica; SET synchronous_commit = off`);
-    await insertClients(client, clients);
+    await insertClients(client, { prefix: 'tpp', metadata: tppMetadata, count: clients });
+    const fapi = { ...fapiMetadata, security_profile: 'fapi2' };
+    await insertClients(client, { prefix: 'fapi', metadata: fapi, count: laneCount });
     await insertGrants(client, grants);
     await client.query('VACUUM ANALYZE');
     await client.query('CHECKPOINT');
@@ -25,26 +27,29 @@ export async function seed(databaseUrl: string, { clients, grants }: Size): Prom
   }
 }
 
-async function insertClients(client: pg.Client, count: number): Promise<void> {
+async function insertClients(
+  client: pg.Client,
+  { prefix, metadata: given, count }: { prefix: string; metadata: object; count: number },
+): Promise<void> {
   const subject = subjectPattern;
   const { client_id: _id, ...metadata } = parseClientMetadata({
-    ...tppMetadata,
-    client_id: 'tpp',
+    ...given,
+    client_id: prefix,
     tls_client_auth_subject_dn: subject,
   });
   await client.query(
     `INSERT INTO clients (id, name, metadata)
-     SELECT 'tpp-' || n, 'TPP ' || n, $1::jsonb || jsonb_build_object(
+     SELECT $5 || '-' || n, 'TPP ' || n, $1::jsonb || jsonb_build_object(
        'client_name', 'TPP ' || n,
        'tls_client_auth_subject_dn', replace($2::text, '#', (n % $3::int)::text))
      FROM generate_series(0, $4::int - 1) n`,
-    [JSON.stringify(metadata), subject, laneCount, count],
+    [JSON.stringify(metadata), subject, laneCount, count, prefix],
   );
   for (const [resource, scopes] of Object.entries(tppPermissions)) {
     await client.query(
       `INSERT INTO client_permissions (client_id, resource_server_identifier, scopes)
-       SELECT 'tpp-' || n, $1, $2 FROM generate_series(0, $3::int - 1) n`,
-      [resource, scopes, count],
+       SELECT $4 || '-' || n, $1, $2 FROM generate_series(0, $3::int - 1) n`,
+      [resource, scopes, count, prefix],
     );
   }
 }

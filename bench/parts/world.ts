@@ -12,6 +12,8 @@ import {
 } from '../../src/development/certificate-authority.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { createKeyFiles } from '../../src/signing-keys/key-files.ts';
+import { createDirectory } from './directory.ts';
+import type { BenchDirectory } from './directory.ts';
 
 /** The resource server of most figures: RS256 JWT access tokens. */
 export const accountsApi = 'https://accounts.example.com';
@@ -46,7 +48,11 @@ export interface Place {
 
 /** Everything that the processes of one run share. */
 export interface World {
+  /** RS256: what most is signed with. */
   signingKey: JWK;
+  /** PS256: what FAPI 2.0 wants ID tokens signed with; RSA-2048 as well. */
+  fapiKey: JWK;
+  directory: BenchDirectory;
   authority: IssuedCertificate;
   server: IssuedCertificate;
   lanes: readonly IssuedCertificate[];
@@ -75,14 +81,21 @@ export async function createWorld(
       clock,
     }),
   );
-  const key = await createKeyFiles(path.join(directory, 'signing'), clock).generate(
-    'RS256',
-    'active',
-  );
+  const keyFiles = createKeyFiles(path.join(directory, 'signing'), clock);
+  const newKey = async (alg: 'RS256' | 'PS256') => {
+    const { privateJwk, kid } = await keyFiles.generate(alg, 'active');
+    return { ...privateJwk, kid, alg, use: 'sig' };
+  };
   const large = await newPlace({ databaseUrl: databases.large, clients: activeClients });
   const { issuer, mtlsOrigin } = large;
   return {
-    signingKey: { ...key.privateJwk, kid: key.kid, alg: 'RS256', use: 'sig' },
+    signingKey: await newKey('RS256'),
+    fapiKey: await newKey('PS256'),
+    directory: await createDirectory({
+      folder: directory,
+      port: await freePort(),
+      resource: accountsApi,
+    }),
     authority,
     server: await issueServerCertificate(authority, { hostnames: ['localhost'], clock }),
     lanes: await Promise.all(lanes),

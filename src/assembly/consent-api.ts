@@ -2,17 +2,22 @@ import type Koa from 'koa';
 import { consentApiOf } from '../consents/consent-parts-api.ts';
 import { createClientTokens } from '../provider/client-tokens.ts';
 import type { Parts } from './parts.ts';
+import { servedClients } from './served-clients.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 /** The consent APIs for TPPs and resource servers. */
 export function consentApi(
-  { mtlsOrigin, consents: { resource } }: AppSettings,
+  settings: AppSettings,
   { storage, engine, certificates, clock }: Parts & AppDependencies,
 ): Koa.Middleware {
+  const {
+    mtlsOrigin,
+    consents: { resource },
+  } = settings;
   const { audit, clients, consents, resourceServers } = storage;
   return consentApiOf({
     ...{ mtlsOrigin, resource, audit, consents, clock },
-    findClientToken: createClientTokens(() => engine.current(), clients),
+    findClientToken: createClientTokens(() => engine.current(), servedClients(settings, storage)),
     certificateOf: (request) => certificates.of(request),
     async authenticate(clientId, secret) {
       if (!(await clients.verifySecret(clientId, secret))) return undefined;

@@ -1,15 +1,14 @@
 import type { JWK } from 'jose';
-import { refusalOf } from '../clients/profiles.ts';
 import { isRegistrationOffered } from '../clients/registration-parts.ts';
 import { claimsOf } from '../customers/customer.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { createEngine } from '../provider/engine.ts';
-import { hideUnfitClients } from '../provider/fit-clients.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { keyedDigest } from '../security/secrets.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';
 import { consentsForEngine } from './consents.ts';
 import type { Hosting } from './hosting.ts';
+import { servedClients } from './served-clients.ts';
 import { cookieKeysOf } from './settings.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 import type { Storage } from './storage.ts';
@@ -27,7 +26,7 @@ export function createOpenIdEngine(
   { metrics, logger, clock }: AppDependencies,
   { storage, hosting, certificates, keys }: EngineParts,
 ) {
-  const { audit, artifacts, onReplay, singleUse, clients, resourceServers } = storage;
+  const { audit, artifacts, onReplay, singleUse, resourceServers } = storage;
   const { issuer, mtlsOrigin, pairwiseSalt, defaultResource, lifetimes } = settings;
   return createEngine(keys, {
     issuer,
@@ -42,11 +41,7 @@ export function createOpenIdEngine(
     artifacts,
     onReplay,
     singleUse,
-    clients: hideUnfitClients(
-      clients,
-      (metadata) => refusalOf(metadata, settings.minimumProfile),
-      currentRequest,
-    ),
+    clients: servedClients(settings, storage),
     resourceServers,
     dpop: {
       // Derived, so that there is one secret less to keep: a new digest key costs each client one more request.

@@ -5,8 +5,9 @@ import { createRegistrationStores } from '../clients/registration-store.ts';
 import { createClientTokens } from '../provider/client-tokens.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';
-import { readPsd2 } from '../tls/qc-statements.ts';
+import { qwacRoles } from '../tls/qc-statements.ts';
 import type { Parts } from './parts.ts';
+import { servedClients } from './served-clients.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 /** Dynamic client registration. */
@@ -22,8 +23,8 @@ export function addRegistration(
     ...storage,
     ...stores,
     settings: settings.registration,
-    findClientToken: createClientTokens(() => engine.current(), clients),
-    rolesOfCertificate: (certificate) => readPsd2(certificate)?.roles ?? [],
+    findClientToken: createClientTokens(() => engine.current(), servedClients(settings, storage)),
+    rolesOfCertificate: qwacRoles,
     fetch: createOutboundFetch(settings.outbound),
     clock,
     onRefusal(error) {

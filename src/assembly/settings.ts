@@ -45,6 +45,8 @@ export interface AppSettings {
   clientTruststore: string;
   /** Proxies that end TLS in front of us. */
   proxies: ProxySettings;
+  /** Addresses from which resource servers fetch the key set. */
+  keyReaderAddresses: readonly string[];
   /** The least that clients are held to. */
   minimumProfile: SecurityProfile;
   /** Whether DPoP proofs need a nonce of ours. */

@@ -2,6 +2,7 @@ import { createAuditStore } from '../audit/audit-store.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createClientStore } from '../clients/client-store.ts';
 import { createConsentStore } from '../consents/consent-store.ts';
+import { createEndOfConsents } from '../consents/consents-of-client-store.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
 import { createLoginThrottle } from '../customers/login-throttle-store.ts';
 import { createArtifactStore } from '../provider/artifact-store.ts';
@@ -20,6 +21,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
   const { digestKey, olderDigestKeys, refreshRetry } = settings;
   const retries = { retrySeconds: refreshRetry.seconds, retryUnproven: refreshRetry.unproven };
   const encryption = createEncryption(settings.encryptionKeys);
+  const endConsents = createEndOfConsents(clock);
   const audit = createAuditTrail({
     store: createAuditStore(deps.database),
     ...deps,
@@ -36,7 +38,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
 
   return {
     audit,
-    clients: createClientStore({ prisma, digestKey, olderDigestKeys, changes }),
+    clients: createClientStore({ prisma, endConsents, digestKey, olderDigestKeys, changes }),
     resourceServers: createResourceServerStore({ prisma, changes }),
     customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
     consents: createConsentStore({ sql, encryption, clock }),

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { describeSettings, settingsTable } from '../config/settings-table.ts';
 import { Refusal } from '../startup/material.ts';
 import { configurationProblems } from '../startup/configuration-problems.ts';
-import { connectionOf, pendingConfigured } from '../startup/database.ts';
+import { connectionOf, hasSigningKey, pendingConfigured } from '../startup/database.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import { commandLogger, configurationOf } from './context.ts';
 import { UsageError } from './failure.ts';
@@ -25,15 +25,18 @@ export function addConfigurationCommands(program: Command, shell: Shell): void {
     summary: 'name everything for which a server would not start; changes nothing',
     example: 'configuration check --connect',
   })
-    .option('--connect', 'also ask the database whether it answers, and which migrations it lacks')
+    .option(
+      '--connect',
+      'also ask the database whether it answers, which migrations it lacks, and whether a key signs',
+    )
     .addHelpText('after', notLookedAt)
     .action(async (options: CheckOptions) => {
       const problems = await configurationProblems(shell.environment, shell.clock);
       const ok = problems.length === 0;
       if (!ok && options.json === true) print(shell, options, { json: { ok, problems }, text: '' });
       if (!ok) throw new Refusal(problems);
-      const pending = options.connect === true ? await pendingMigrations(shell) : undefined;
-      print(shell, options, validAnswer(pending));
+      const stored = options.connect === true ? await storedIn(shell) : undefined;
+      print(shell, options, validAnswer(stored));
     });
   addCommand(group, {
     usage: 'table',
@@ -47,25 +50,43 @@ export function addConfigurationCommands(program: Command, shell: Shell): void {
 const notLookedAt = `
 Not looked at: whether the ports are free, whether clients reach the issuer, and without --connect the database.`;
 
-/** Names of the migrations that the operator's database lacks. Rejects when it does not answer. */
-async function pendingMigrations(shell: Shell): Promise<string[]> {
+/** What the operator's database says. */
+interface Stored {
+  /** Names of the migrations that it lacks. */
+  pending: string[];
+  /** Whether a key of the ring signs; false while migrations are pending. */
+  signingKey: boolean;
+}
+
+/** Rejects when the operator's database does not answer. */
+async function storedIn(shell: Shell): Promise<Stored> {
   const configuration = configurationOf(shell);
   if (configuration.databaseUrl === undefined) {
     throw new UsageError('There is nothing to connect to: DATABASE_URL is not set.');
   }
-  const server = await connectionOf(configuration, commandLogger(shell, configuration));
+  const logger = commandLogger(shell, configuration);
+  const { connection, stop } = await connectionOf(configuration, logger);
   try {
-    return await pendingConfigured(server.connection);
+    const pending = await pendingConfigured(connection);
+    const isUpToDate = pending.length === 0;
+    const signingKey = isUpToDate && (await hasSigningKey(configuration, connection, logger));
+    return { pending, signingKey };
   } finally {
-    await server.stop();
+    await stop();
   }
 }
 
-/** `pending` is absent where nobody asked the database. */
-function validAnswer(pending: readonly string[] | undefined): Answer {
+/** `stored` is absent where nobody asked the database. */
+function validAnswer(stored: Stored | undefined): Answer {
   const valid = 'The configuration is valid.';
-  const json = { ok: true, problems: [], ...(pending && { pending }) };
-  if (pending === undefined) return { json, text: valid };
+  const json = { ok: true, problems: [], ...stored };
+  if (stored === undefined) return { json, text: valid };
+  const { pending, signingKey } = stored;
   const lacks = pending.length === 0 ? 'no migration' : pending.join(', ');
-  return { json, text: `${valid}\nThe database answers. Pending: ${lacks}.` };
+  const lines = [valid, `The database answers. Pending: ${lacks}.`];
+  if (!signingKey) lines.push(noSigningKey);
+  return { json, text: lines.join('\n') };
 }
+
+const noSigningKey =
+  'No active RS256 signing key is in the ring: a server in production does not start before `npm run countersign -- keys generate`.';

@@ -15,6 +15,7 @@ import { loadConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { createConsentStore } from '../consents/consent-store.ts';
 import type { ConsentStore } from '../consents/consent-store.ts';
+import { createEndOfConsents } from '../consents/consents-of-client-store.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
 import type { CustomerStore } from '../customers/customer-store.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
@@ -88,7 +89,13 @@ export async function withStores<T>(
   const { digestKey, olderDigestKeys, encryptionKeys } = storedDataKeys(configurationOf(shell));
   return withDatabase(shell, ({ context, prisma, sql }) => {
     const encryption = createEncryption(encryptionKeys);
-    const clients = createClientStore({ prisma, digestKey, olderDigestKeys, changes: noChanges });
+    const clients = createClientStore({
+      prisma,
+      endConsents: createEndOfConsents(context.clock),
+      digestKey,
+      olderDigestKeys,
+      changes: noChanges,
+    });
     return work({
       ...context,
       clients,

@@ -55,16 +55,17 @@ export function statusAnswer({ keys, processes, readers }: KeyRingStatus): Answe
     has(kids),
     seenAt.toISOString(),
   ]);
-  const fetched = readers.map(({ kind, name, seen, lastSeenAt }) => [
+  const fetched = readers.map(({ kind, name, proven, seen, lastSeenAt }) => [
     name,
     kind,
+    proven ? 'yes' : 'no',
     has(seen),
     lastSeenAt.toISOString(),
   ]);
   const text = [
     keyTable(published),
     table(['SERVER', 'PROCESS', 'PUBLISHES ANNOUNCED', 'SEEN'], servers),
-    table(['RESOURCE SERVER', 'KNOWN BY', 'FETCHED ANNOUNCED', 'LAST FETCH'], fetched),
+    table(['RESOURCE SERVER', 'KNOWN BY', 'PROVEN', 'FETCHED ANNOUNCED', 'LAST FETCH'], fetched),
   ].join('\n\n');
   return { json: { keys: published.map(asJson), processes, readers }, text };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
+import { nameFault } from './client-name.ts';
 import { authenticationMethods, clientIdPattern, completeClient } from './client.ts';
 import type { ClientMetadata } from './client.ts';
 import {
@@ -13,6 +14,15 @@ import type { SecurityProfile } from './profiles.ts';
 
 // z.url() drops white space and would register another URI than the client sends.
 const uri = z.string().max(2048).regex(/^\S+$/, 'must not have white space').pipe(z.url());
+/** Customers read it. */
+const name = z
+  .string()
+  .min(1)
+  .max(100)
+  .check(({ value, issues }) => {
+    const message = nameFault(value);
+    if (message !== undefined) issues.push({ code: 'custom', input: value, message });
+  });
 const short = z.string().min(1).max(300);
 
 /** What we sign with. */
@@ -35,7 +45,7 @@ const metadataSchema = z.strictObject({
     .string()
     .regex(clientIdPattern)
     .refine((id) => !z.uuid().safeParse(id).success, 'must not be a UUID'),
-  client_name: z.string().min(1).max(100).optional(),
+  client_name: name.optional(),
   client_uri: z.url({ protocol: /^https$/ }).optional(),
   application_type: z.enum(['web', 'native']).optional(),
   redirect_uris: z.array(uri).max(50).default([]),

@@ -39,18 +39,29 @@ export interface ClientStore {
   setPermission(id: string, resource: string, scopes: readonly string[]): Promise<void>;
   setStatus(id: string, status: Client['status']): Promise<void>;
   setSecret(id: string, secret: string): Promise<void>;
-  /** Deletes the client and everything issued to it. Problem('client_not_found'). */
+  /** Deletes the client and everything issued to it, and ends its consents. Problem('client_not_found'). */
   delete(id: string): Promise<void>;
 }
 
 interface Dependencies {
-  prisma: Pick<PrismaClient, 'client' | 'clientPermission' | 'artifact' | '$transaction'>;
+  prisma: Pick<
+    PrismaClient,
+    'client' | 'clientPermission' | 'artifact' | '$transaction' | '$executeRaw'
+  >;
+  /** Ends the consents of a client that is deleted, within the transaction that deletes it. */
+  endConsents: EndConsents;
   digestKey: Buffer;
   /** What digests were made with before: a secret that fits one of them gets a new digest. */
   olderDigestKeys?: readonly Buffer[];
   /** Changes that other processes made. */
   changes: ChangeSource;
 }
+
+/** One statement of a transaction; the consents' own fits. */
+type EndConsents = (
+  prisma: Pick<PrismaClient, '$executeRaw'>,
+  clientId: string,
+) => Prisma.PrismaPromise<number>;
 
 type Remembered = { client: Client; secretDigest: Uint8Array | null } | 'absent';
 
@@ -154,7 +165,9 @@ function createReader(
   };
 }
 
-function createWriter(cache: Cache, { prisma, digestKey }: Dependencies): Omit<ClientStore, Reads> {
+function createWriter(cache: Cache, dependencies: Dependencies): Omit<ClientStore, Reads> {
+  const { prisma, digestKey } = dependencies;
+
   async function update(id: string, data: Prisma.ClientUpdateManyMutationInput): Promise<void> {
     const { count } = await prisma.client.updateMany({ where: { id }, data });
     cache.delete(id);
@@ -212,14 +225,21 @@ function createWriter(cache: Cache, { prisma, digestKey }: Dependencies): Omit<C
     },
 
     async delete(id) {
-      const [, { count }] = await prisma.$transaction([
-        prisma.artifact.deleteMany({ where: { clientId: id } }),
-        prisma.client.deleteMany({ where: { id } }),
-      ]);
+      const count = await deleteWithAll(id, dependencies);
       cache.delete(id);
       if (count === 0) throw new Problem('client_not_found', { detail: id });
     },
   };
+}
+
+/** How many clients there were: one or none. */
+async function deleteWithAll(id: string, { prisma, endConsents }: Dependencies): Promise<number> {
+  const [, , { count }] = await prisma.$transaction([
+    endConsents(prisma, id), // before the artifacts: a move of a consent locks in this order as well
+    prisma.artifact.deleteMany({ where: { clientId: id } }),
+    prisma.client.deleteMany({ where: { id } }),
+  ]);
+  return count;
 }
 
 async function writePermission(

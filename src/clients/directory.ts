@@ -37,7 +37,7 @@ export interface Directory {
   algorithms: readonly StatementAlgorithm[];
   /** How old a statement may be, by its `iat`. */
   maxAgeSeconds: number;
-  /** What `aud` of its statements must name; statements without `aud` are refused then. */
+  /** What `aud` of its statements must name. Without it our issuer, and statements may have no `aud`. */
   audience?: string | undefined;
   /** `json` (RFC 7591), or `jwt`: signed by the software itself (UK DCR 3.3). */
   body: 'json' | 'jwt' | 'either';

@@ -8,8 +8,24 @@ export type Fetch = (url: string) => Promise<Response>;
 
 const maxKeys = 100;
 
-/** The JWK set at an https URL. Problem('outbound_refused'), also for what is no JWK set. */
-export async function fetchKeySet(fetch: Fetch, url: string): Promise<JSONWebKeySet> {
+/** By the way out, so that different guards don't share an answer. */
+const underWay = new WeakMap<Fetch, Map<string, Promise<JSONWebKeySet>>>();
+
+/**
+ * The JWK set at an https URL; who asks while it is being fetched gets the same answer, so that many registrations at
+ * once are one request to the third party. Problem('outbound_refused'), also for what is no JWK set.
+ */
+export function fetchKeySet(fetch: Fetch, url: string): Promise<JSONWebKeySet> {
+  const running = underWay.get(fetch) ?? new Map<string, Promise<JSONWebKeySet>>();
+  underWay.set(fetch, running);
+  const known = running.get(url);
+  if (known !== undefined) return known;
+  const fetched = readKeySet(fetch, url).finally(() => running.delete(url));
+  running.set(url, fetched);
+  return fetched;
+}
+
+async function readKeySet(fetch: Fetch, url: string): Promise<JSONWebKeySet> {
   const response = await fetch(url);
   const text = await response.text();
   if (response.status === 200) return parseKeySet(text, url);

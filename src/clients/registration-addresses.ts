@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import { Problem } from '../problem.ts';
+import { isPublicAddress } from '../security/public-address.ts';
 import type { ClientMetadata } from './client.ts';
 import { fetchKeySet } from './key-set.ts';
 import type { Fetch } from './key-set.ts';
@@ -9,9 +11,21 @@ import type { Fault } from './registration.ts';
  * What speaks against the addresses that a client wants us to use: that its key set can't be had, or that its sector
  * does not name its redirect URIs (OpenID Connect Registration §5), by which others could be recognised in its `sub`.
  */
-export async function addressFaults(metadata: ClientMetadata, fetch: Fetch): Promise<Fault[]> {
-  const { jwks_uri: keys, sector_identifier_uri: sector } = metadata;
+export async function addressFaults(
+  metadata: ClientMetadata,
+  fetch: Fetch,
+  { isLocalAllowed }: { isLocalAllowed: boolean },
+): Promise<Fault[]> {
+  const {
+    jwks_uri: keys,
+    sector_identifier_uri: sector,
+    backchannel_logout_uri: logout,
+  } = metadata;
   const faults: Fault[] = [];
+  // It is called much later; a name is looked at then.
+  if (typeof logout === 'string' && !isLocalAllowed && isLocal(logout)) {
+    faults.push(invalid(`backchannel_logout_uri ${logout} has no public host`));
+  }
   if (keys !== undefined) {
     const why = await failing(() => fetchKeySet(fetch, keys).then(() => undefined));
     if (why !== undefined) faults.push(invalid(`jwks_uri ${keys}: ${why}`));
@@ -21,6 +35,14 @@ export async function addressFaults(metadata: ClientMetadata, fetch: Fetch): Pro
     if (why !== undefined) faults.push(invalid(`sector_identifier_uri ${sector}: ${why}`));
   }
   return faults;
+}
+
+const localNames = /^(?:.*\.)?(?:localhost|local|internal)\.?$/;
+
+/** Whether it is a name or address within a machine or a network. */
+function isLocal(uri: string): boolean {
+  const host = (URL.parse(uri)?.hostname ?? '').replace(/^\[|\]$/g, '');
+  return isIP(host) === 0 ? localNames.test(host) : !isPublicAddress(host);
 }
 
 function invalid(detail: string): Fault {

@@ -3,7 +3,7 @@ import { epochSeconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import { parseJsonObject } from '../security/strict-json.ts';
-import { readCompactJws } from './compact-jws.ts';
+import { readCompactJws, typeFaults } from './compact-jws.ts';
 import type { Directory } from './directory.ts';
 import { fetchKeySet, signatureFault } from './key-set.ts';
 import type { Fetch } from './key-set.ts';
@@ -16,14 +16,19 @@ import type { SoftwareStatement } from './software-statement-metadata.ts';
 /** JSON within JSON: metadata, a key set, a key. */
 const maxDepth = 8;
 
+type Members = Readonly<Record<string, unknown>>;
+
+/** The members of a request, and the header of a signed one. */
+interface ReadBody {
+  members: Members;
+  header?: Members;
+}
+
 /** The members of a request, of a signed one not verified yet; else why they can't be read. */
-export function readBody({
-  type,
-  text,
-}: RegistrationBody): { members: Readonly<Record<string, unknown>> } | { fault: Fault } {
+export function readBody({ type, text }: RegistrationBody): ReadBody | { fault: Fault } {
   if (type === 'jwt') {
     const jws = readCompactJws(text.trim(), maxDepth);
-    return jws === undefined ? unreadable('it is not a compact JWS') : { members: jws.claims };
+    return 'why' in jws ? unreadable(jws.why) : { members: jws.claims, header: jws.header };
   }
   try {
     return { members: parseJsonObject(text, { maxDepth }) };
@@ -43,21 +48,25 @@ const clockLeadSeconds = 15;
 
 /** What speaks against the claims by which a signed request (UK DCR 3.3) is meant for us, now, and once. */
 export function envelopeFaults(
-  claims: Readonly<Record<string, unknown>>,
-  expected: { softwareId: string; audience: string; clock: Clock },
+  claims: Members,
+  expected: { softwareId: string; audience: string; clock: Clock; header: Members },
 ): Fault[] {
   const { iss, aud } = claims;
-  const faults = onceFaults(claims, epochSeconds(expected.clock));
+  const faults = [
+    ...onceFaults(claims, epochSeconds(expected.clock)),
+    ...typeFaults(expected.header).map((why) => `${why} in the header of the request`),
+  ];
   if (iss !== expected.softwareId) {
     faults.push(`iss of the request is ${JSON.stringify(iss)}, not ${expected.softwareId}`);
   }
-  if (![aud].flat().includes(expected.audience)) {
+  // A request that others are meant to accept as well could be sent to them (RFC 8725 §3.9).
+  if (![aud].flat().every((one) => one === expected.audience) || [aud].flat().length === 0) {
     faults.push(`aud of the request is ${JSON.stringify(aud)}, not ${expected.audience}`);
   }
   return faults.map((detail) => fault('invalid_client_metadata', detail));
 }
 
-function onceFaults({ exp, iat, jti }: Readonly<Record<string, unknown>>, now: number): string[] {
+function onceFaults({ exp, iat, jti }: Members, now: number): string[] {
   const faults: string[] = [];
   if (!(typeof exp === 'number' && exp > now && exp <= now + longestSeconds)) {
     faults.push(`exp of the request is ${JSON.stringify(exp)}, now is ${String(now)}`);

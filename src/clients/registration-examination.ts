@@ -51,7 +51,7 @@ export function createExamination(deps: ExaminationDependencies) {
     const faults = [
       ...ofCertificate,
       ...judged.faults,
-      ...(await signedRequestFaults(read.members, { request, judged, deps })),
+      ...(await signedRequestFaults(read, { request, judged, deps })),
       ...identifiers(read.members, request, judged),
     ];
     const found = await judgeMetadata(read.members, { request, judged, deps });
@@ -82,7 +82,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** UK DCR 3.3: the software signs its request with a key that its statement names. */
 async function signedRequestFaults(
-  members: Members,
+  { members, header = {} }: { members: Members; header?: Members },
   { request, judged, deps }: Step,
 ): Promise<Fault[]> {
   const { type, text } = request.body;
@@ -96,7 +96,8 @@ async function signedRequestFaults(
   if (directory === undefined || statement === undefined) {
     return [fault('invalid_client_metadata', 'a signed request needs a software statement')];
   }
-  const expected = { softwareId: statement.softwareId, audience: deps.issuer, clock: deps.clock };
+  const { issuer: audience, clock } = deps;
+  const expected = { softwareId: statement.softwareId, audience, clock, header };
   const faults = envelopeFaults(members, expected);
   if (!judged.isVerified) return faults;
   return [...faults, ...(await requestSignatureFaults(text, { statement, directory }, deps.fetch))];
@@ -131,7 +132,9 @@ async function judgeMetadata(
   ];
   const { metadata } = checked;
   if (metadata === undefined || faults.length > 0 || !step.judged.isVerified) return { faults };
-  const ofAddresses = await addressFaults(metadata, step.deps.fetch);
+  const ofAddresses = await addressFaults(metadata, step.deps.fetch, {
+    isLocalAllowed: basis.localRedirectUris === true,
+  });
   if (ofAddresses.length > 0) return { faults: ofAddresses };
   const accepted = acceptedAs(metadata, permitted.permissions, { ...step, members });
   return { faults: [], accepted };

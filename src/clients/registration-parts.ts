@@ -41,7 +41,7 @@ interface ExaminationParts {
 export function examinationOf({ settings, ...deps }: ExaminationParts): Examine {
   const { directories } = settings;
   const keys = createDirectoryKeys(deps);
-  const judgeStatement = createStatementJudge({ directories, keys, clock: deps.clock });
+  const judgeStatement = createStatementJudge({ ...deps, directories, keys });
   return createExamination({ ...deps, judgeStatement });
 }
 

@@ -15,8 +15,8 @@ export interface PresentedCertificate {
 export type CertificateOf = (request: IncomingMessage) => PresentedCertificate | undefined;
 
 /**
- * The roles that a certificate's PSD2 statement names (ETSI TS 119 495), such as `PSP_AI`; none without a
- * statement. Problem('certificate_invalid') for a malformed one.
+ * The roles that a QWAC's PSD2 statement names (ETSI TS 119 495), such as `PSP_AI`; none of a certificate without the
+ * statement, or for another use. Problem('certificate_invalid') for a malformed one.
  */
 export type RolesOfCertificate = (certificate: X509Certificate) => readonly string[];
 

@@ -38,7 +38,7 @@ export interface RegistrationStore {
   find(clientId: string): Promise<Registration | undefined>;
   /**
    * Writes the client with everything about it, or nothing. Problems: unapproved_software_statement for a software that
-   * is registered, invalid_client_metadata for a request that came before, invalid_token for a token that is used up.
+   * is registered or has a suspended client, invalid_client_metadata for a request that came before, invalid_token for a token that is used up.
    */
   insert(accepted: Accepted, credentials: Credentials): Promise<Registration>;
   /** Replaces what is registered. Problems as of insert; invalid_token when the client is gone. */
@@ -134,10 +134,18 @@ function createRunner({ sql }: Dependencies) {
       .catch((error: unknown) => {
         throw asProblem(error, accepted);
       });
-    if (count > 0) return;
-    const detail = 'the initial access token was used, or the client is gone';
-    throw new Problem('invalid_token', { detail });
+    if (count === 0) throw refusal(statement, origin);
   };
+}
+
+/** Why a statement wrote nothing: who comes by a directory has no initial access token that could be used up. */
+function refusal(statement: typeof insertRegistration, { directory, softwareId }: Origin): Problem {
+  if (statement === insertRegistration && directory !== undefined) {
+    const detail = `a client of software ${String(softwareId)} of ${directory} is suspended`;
+    return new Problem('unapproved_software_statement', { detail });
+  }
+  const detail = 'the initial access token was used, or the client is gone';
+  return new Problem('invalid_token', { detail });
 }
 
 /** Without a key: the token has 256 random bits, and must outlive a change of the digest key. */

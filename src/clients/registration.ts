@@ -69,7 +69,11 @@ export function metadataFor(
     ...(statement === undefined ? {} : vouchedFor(statement, members)),
     security_profile: profile,
     // Of the OpenID scopes oidc-provider lets the client have no others.
-    scope: ['openid', 'offline_access', ...identityScopes.filter((s) => scopes?.includes(s) ?? true)].join(' '),
+    scope: [
+      'openid',
+      'offline_access',
+      ...identityScopes.filter((s) => scopes?.includes(s) ?? true),
+    ].join(' '),
   };
 }
 

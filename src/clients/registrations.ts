@@ -17,7 +17,7 @@ import type {
   RegistrationRequest,
 } from './registration-request.ts';
 import type { Registration, RegistrationStore } from './registration-store.ts';
-import { registrationErrors } from './registration.ts';
+import { identityScopesIn, registrationErrors } from './registration.ts';
 import type { Fault } from './registration.ts';
 
 /** A request at the registration endpoint. */

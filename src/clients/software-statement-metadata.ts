@@ -22,7 +22,7 @@ const shape = z.object({
   clientName: z
     .string()
     .min(1)
-    .transform((name) => name.slice(0, 100))
+    .transform((name) => name.slice(0, 100).replace(/[\uD800-\uDBFF]$/, ''))
     .optional(),
   redirectUris: z.array(z.string().max(2048)).max(500).default([]),
   roles: z.array(short).max(100).default([]),

@@ -1,6 +1,6 @@
 import { epochSeconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { readCompactJws } from './compact-jws.ts';
+import { readCompactJws, typeFaults } from './compact-jws.ts';
 import type { UnverifiedJws } from './compact-jws.ts';
 import type { Directory } from './directory.ts';
 import type { DirectoryKeys } from './directory-keys.ts';
@@ -23,6 +23,8 @@ export interface JudgedStatement {
 }
 
 interface Dependencies {
+  /** Ourselves: whom a statement with `aud` must be for, unless the directory's entry says otherwise. */
+  issuer: string;
   directories: readonly Directory[];
   keys: DirectoryKeys;
   clock: Clock;
@@ -36,11 +38,11 @@ const maxDepth = 10;
  * Judges a software statement (RFC 7591 §2.3): who issued it, with which key and algorithm, and when. Keys come from the
  * directory's configuration alone; `jku`, `jwk`, `x5u` and `x5c` of the header are not looked at.
  */
-export function createStatementJudge({ directories, keys, clock }: Dependencies) {
+export function createStatementJudge({ issuer, directories, keys, clock }: Dependencies) {
   return async function judgeStatement(jws: string): Promise<JudgedStatement> {
     const unverified = readCompactJws(jws, maxDepth);
-    if (unverified === undefined) return unreadable('it is not a compact JWS');
-    const { claims } = unverified;
+    if ('why' in unverified) return unreadable(unverified.why);
+    const { claims, header } = unverified;
     const directory = directories.find(({ issuer }) => issuer === claims['iss']);
     if (directory === undefined) {
       const detail = `the software statement is of ${text(claims['iss'])}, which is no directory of ours`;
@@ -50,7 +52,8 @@ export function createStatementJudge({ directories, keys, clock }: Dependencies)
     const found = [
       ...(await signatureFaults(jws, unverified, { directory, keys })),
       ...timeFaults(claims, directory, epochSeconds(clock)),
-      ...audienceFaults(claims, directory),
+      ...audienceFaults(claims, directory, issuer),
+      ...typeFaults(header).map((why) => `the statement's ${why}`),
     ];
     const faults = [
       ...found.map((detail) => fault('invalid_software_statement', detail)),
@@ -121,9 +124,12 @@ function timeFaults(
 function audienceFaults(
   { aud }: Readonly<Record<string, unknown>>,
   { audience }: Directory,
+  issuer: string,
 ): string[] {
-  if (audience === undefined || [aud].flat().includes(audience)) return [];
-  return [`the statement's aud is ${text(aud)}, not ${audience}`];
+  if (aud === undefined && audience === undefined) return [];
+  const expected = audience ?? issuer;
+  if ([aud].flat().includes(expected)) return [];
+  return [`the statement's aud is ${text(aud)}, not ${expected}`];
 }
 
 function valueFaults(

@@ -1,4 +1,14 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
 import { keys256, setting, whole } from './setting.ts';
+
+const addressList = z
+  .string()
+  .transform((value) => value.split(',').map((part) => part.trim()))
+  .refine(
+    (parts) => parts.every((part) => isIP(part) !== 0),
+    'must be addresses such as 10.1.2.3, separated by commas',
+  );
 
 /** The keys that sign tokens, and how they follow one another. */
 export const keySettings = {
@@ -29,6 +39,12 @@ export const keySettings = {
     fallback: '604800',
     unit: 's',
     sentence:
-      'How long the schedule waits beyond its time until every known resource server has fetched the new key.',
+      'How long the schedule waits beyond its time until every proven resource server has fetched the new key.',
+  }),
+  keyReaderAddresses: setting({
+    variable: 'COUNTERSIGN_KEY_READER_ADDRESSES',
+    type: addressList.optional(),
+    sentence:
+      'Addresses (separated by commas) from which resource servers fetch the key set, of those that do not prove themselves by a certificate; a new key waits for them.',
   }),
 } as const;

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider';
 import type { Clients } from './ports.ts';
+import { remainingScopes } from './remaining-scopes.ts';
 
 /** An access token that is good at this moment. */
 export interface CurrentAccessToken {
@@ -17,7 +18,7 @@ export interface CurrentAccessToken {
 }
 
 interface Dependencies {
-  clients: Pick<Clients, 'metadataOf'>;
+  clients: Pick<Clients, 'metadataOf' | 'permissionsOf'>;
   isCustomerActive: (id: string) => Promise<boolean>;
 }
 
@@ -50,7 +51,9 @@ export function createAccessTokens(
     if ((await clients.metadataOf(clientId)) === undefined) return undefined;
     const customerId = 'accountId' in found ? found.accountId : undefined;
     if (customerId !== undefined && !(await isCustomerActive(customerId))) return undefined;
-    return { clientId, customerId, ...factsOf(found) };
+    const facts = factsOf(found);
+    const scopes = await remainingScopes({ clientId, ...facts }, clients);
+    return scopes && { clientId, customerId, ...facts, scopes };
   };
 }
 

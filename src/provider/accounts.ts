@@ -52,10 +52,7 @@ export function isOpenTo(client: LimitedClient, claim: string): boolean {
  * The `claims` parameter (OpenID Connect Core §5.5) without what the client may not have: the customer is not asked for it,
  * and it is not given.
  */
-export function withoutClosedClaims(
-  client: LimitedClient,
-  asked: AskedClaims,
-): AskedClaims {
+export function withoutClosedClaims(client: LimitedClient, asked: AskedClaims): AskedClaims {
   const open = (claims: object) =>
     Object.fromEntries(Object.entries(claims).filter(([name]) => isOpenTo(client, name)));
   return {

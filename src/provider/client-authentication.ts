@@ -91,9 +91,10 @@ function acceptAliasAudiences(provider: Provider, mtlsOrigin: string): void {
   const inherited = prototype.clientJwtAuthExpectedAudience;
   prototype.clientJwtAuthExpectedAudience = function withAliases(this: object) {
     const audiences = inherited.call(this);
-    const aliases = [...audiences]
+    const paths = [...audiences]
       .filter((audience) => audience !== provider.issuer)
-      .map((audience) => audience.replace(provider.issuer, mtlsOrigin));
-    return new Set([...audiences, ...aliases]);
+      .map((audience) => new URL(audience).pathname);
+    const hosts = [new URL(provider.issuer).origin, mtlsOrigin];
+    return new Set([...audiences, ...hosts.flatMap((host) => paths.map((path) => host + path))]);
   };
 }

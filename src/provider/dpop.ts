@@ -3,6 +3,7 @@ import type { JWTPayload } from 'jose';
 import Provider, { errors } from 'oidc-provider';
 import { epochSeconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import type { RequestContext } from '../observability/request-context.ts';
 import { issuedFault } from './jwt-rules.ts';
 import type { Share } from './ports.ts';
 
@@ -30,6 +31,25 @@ export function dpopShare({ nonceSecret, nonceRequired }: DpopPolicy, clock: Clo
         },
       },
     },
+  };
+}
+
+/**
+ * Has a proof name the host that was called (RFC 9449 §4.3-9): oidc-provider asks for the address by Host, in which the
+ * public one is put before it sees a request. Other addresses stay the issuer's.
+ */
+export function expectCalledHost(
+  provider: Provider,
+  called: { mtlsOrigin: string; currentRequest: () => RequestContext | undefined },
+): void {
+  const prototype = provider.OIDCContext.prototype as unknown as {
+    urlFor: (this: { route: string }, name: string, options?: object) => string;
+  };
+  const inherited = prototype.urlFor;
+  prototype.urlFor = function urlOfCalledHost(name, options) {
+    const url = inherited.call(this, name, options);
+    const isOwn = name === this.route && called.currentRequest()?.listener === 'mtls';
+    return isOwn ? called.mtlsOrigin + new URL(url).pathname : url;
   };
 }
 

@@ -16,12 +16,13 @@ import {
   overrideClientAuthentication,
 } from './client-authentication.ts';
 import { hostAutomaticForms } from './automatic-forms.ts';
+import { boundParameters } from './bounded-parameters.ts';
 import { clientAdapter } from './client-adapter.ts';
 import { rememberClients } from './client-instances.ts';
 import { boundKeySets } from './client-key-sets.ts';
 import { discoveryShare } from './discovery.ts';
 import { authorizationDetailsShare, withConsents } from './consent-grants.ts';
-import { dpopShare } from './dpop.ts';
+import { dpopShare, expectCalledHost } from './dpop.ts';
 import type { DpopPolicy } from './dpop.ts';
 import { nameUnauthorizedClients } from './error-codes.ts';
 import { recordAnswer, recordEvents } from './events.ts';
@@ -51,6 +52,7 @@ import type { RequestPolicy } from './request-rules.ts';
 import { resourceShare } from './resources.ts';
 import { routes } from './routes.ts';
 import { securityProfileShare } from './security-profile.ts';
+import { signErrors } from './signed-errors.ts';
 import { demandSignedIntrospection, signedIntrospectionShare } from './signed-introspection.ts';
 import { algorithmsThatSign, signingKeyShare } from './signing-key.ts';
 import type { SingleUseStore } from './single-use-store.ts';
@@ -99,6 +101,7 @@ const longestAccessTokenSeconds = 900;
  * and swaps it in: everything that an instance needs is set here and nowhere else.
  */
 export function createProvider(privateKeys: readonly JWK[], deps: ProviderDependencies): Provider {
+  const algorithms = algorithmsThatSign(privateKeys);
   const provider: Provider = new Provider(
     deps.issuer,
     mergeShares([
@@ -108,23 +111,26 @@ export function createProvider(privateKeys: readonly JWK[], deps: ProviderDepend
       accountShare(deps.customers, deps.consents),
       authorizationDetailsShare(deps.consents),
       certificateShare(deps),
-      algorithmShare(algorithmsThatSign(privateKeys)),
+      algorithmShare(algorithms),
       clientAuthenticationShare(deps.clock),
       discoveryShare(deps),
       dpopShare(deps.dpop, deps.clock),
       interactionShare(deps),
       introspectionShare(deps),
-      lifetimeShare(deps.lifetimes, deps.clock, deps),
+      lifetimeShare(deps.lifetimes, deps.clock, { ...deps, algorithms }),
       outboundShare(deps.outboundFetch),
       pageShare(deps.pages),
       requestShare(deps.requests, deps.clock),
       securityProfileShare(),
       signedIntrospectionShare(),
-      resourceShare({ ...deps, algorithms: algorithmsThatSign(privateKeys) }),
+      resourceShare({ ...deps, algorithms }),
       tokenShare({ ...deps, userinfoAudience: userinfoOf(deps) }),
     ]),
   );
+  expectCalledHost(provider, deps);
   overrideClientAuthentication(provider, deps);
+  boundParameters(provider);
+  signErrors(provider);
   boundKeySets(provider, deps);
   rememberClients(provider, deps.clients); // around it: a client that is remembered was bounded before
   nameOpenidScopes(provider);

@@ -1,8 +1,9 @@
 import type { Clients, Customers, ResourceServers, Share } from './ports.ts';
+import { remainingScopes } from './remaining-scopes.ts';
 
 interface Dependencies {
   resourceServers: ResourceServers;
-  clients: Pick<Clients, 'metadataOf'>;
+  clients: Pick<Clients, 'metadataOf' | 'permissionsOf'>;
   customers: Customers;
 }
 
@@ -19,7 +20,8 @@ export function introspectionShare(dependencies: Dependencies): Share {
           const asking = await resourceServers.findByIntrospectionClient(client.clientId);
           if (asking === undefined) return false;
           if (![token.aud ?? []].flat().includes(asking.identifier)) return false;
-          return areBothActive(token, dependencies);
+          if (!(await areBothActive(token, dependencies))) return false;
+          return keepsScope(token, asking.identifier, dependencies);
         },
       },
       revocation: {
@@ -28,6 +30,19 @@ export function introspectionShare(dependencies: Dependencies): Share {
       },
     },
   };
+}
+
+/** The answer is made of the token's `scope` after this: what its client may still have there. */
+async function keepsScope(
+  token: { clientId?: string | undefined; scope?: string | undefined },
+  resource: string,
+  { clients }: Dependencies,
+): Promise<boolean> {
+  const { clientId = '', scope } = token;
+  const issued = { clientId, scopes: scope?.split(' ') ?? [], audiences: [resource] };
+  const left = await remainingScopes(issued, clients);
+  if (left !== undefined && scope !== undefined) token.scope = left.join(' ');
+  return left !== undefined;
 }
 
 /** A token ends with its client and with its customer, whether they were suspended or deleted. */

@@ -3,9 +3,15 @@ import { epochSeconds } from '../clock.ts';
 import type { Lifetimes, Share } from './ports.ts';
 import { mayRotate, storesRefreshToken } from './refresh-retries.ts';
 import type { RetryDecision } from './refresh-retries.ts';
+import { rejectUnfitRefresh } from './resources.ts';
+import type { ResourceDependencies } from './resources.ts';
 
 /** How long everything lives, in seconds. */
-export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retries: RetryDecision): Share {
+export function lifetimeShare(
+  lifetimes: Lifetimes,
+  clock: Clock,
+  refreshes: RetryDecision & ResourceDependencies,
+): Share {
   return {
     ttl: {
       AuthorizationCode: lifetimes.authorizationCode,
@@ -34,7 +40,10 @@ export function lifetimeShare(lifetimes: Lifetimes, clock: Clock, retries: Retry
     expiresWithSession: () => false,
     issueRefreshToken: (ctx) => storesRefreshToken(ctx, 'AuthorizationCode'),
     // RFC 9700 §4.14: rotate for clients that prove nothing; FAPI 2 §5.3.2.1: not for those that do.
-    rotateRefreshToken: async (ctx) =>
-      (await mayRotate(ctx, retries)) && ctx.oidc.client?.clientAuthMethod === 'none',
+    async rotateRefreshToken(ctx) {
+      const isFree = await mayRotate(ctx, refreshes);
+      await rejectUnfitRefresh(ctx, refreshes);
+      return isFree && ctx.oidc.client?.clientAuthMethod === 'none';
+    },
   };
 }

@@ -2,7 +2,8 @@ import { errors } from 'oidc-provider';
 import type { Client, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import type { Clients, ResourceServers, Share, TokenAudience } from './ports.ts';
 
-interface Dependencies {
+/** What is known of resource servers and of who may ask for them. */
+export interface ResourceDependencies {
   clients: Pick<Clients, 'permissionsOf'>;
   resourceServers: ResourceServers;
   defaultResource: string | undefined;
@@ -17,17 +18,19 @@ export const openidScopes = ['openid', 'offline_access', 'profile', 'email', 'ph
 export const consentScopePrefix = 'consent:';
 
 /** Resource indicators (RFC 8707): which resource server a token is for and what its client may ask there. */
-export function resourceShare(dependencies: Dependencies): Share {
+export function resourceShare(dependencies: ResourceDependencies): Share {
   return {
     features: {
       resourceIndicators: {
         enabled: true,
         // A token request without `resource` is about the one that the customer allowed.
         useGrantedResource: () => true,
-        defaultResource: (ctx, client, oneOf) =>
-          oneOf === undefined
+        defaultResource(ctx, client, oneOf) {
+          rejectSeveralResources(ctx);
+          return oneOf === undefined
             ? resourceByDefault(dependencies, ctx, client)
-            : oneOfSeveral(oneOf, dependencies),
+            : oneOfSeveral(oneOf, dependencies);
+        },
         getResourceServerInfo: (ctx, resource, client) =>
           permittedResource(dependencies, { ctx, resource, client }),
       },
@@ -38,7 +41,7 @@ export function resourceShare(dependencies: Dependencies): Share {
 /** A token is for one resource server: of several, the default one unless the client names another. */
 function oneOfSeveral(
   granted: readonly string[],
-  { defaultResource }: Dependencies,
+  { defaultResource }: ResourceDependencies,
 ): string | string[] {
   if (defaultResource === undefined || !granted.includes(defaultResource)) return [...granted];
   return defaultResource;
@@ -49,7 +52,7 @@ function oneOfSeveral(
  * than OpenID scopes. Undefined means a token for userinfo.
  */
 async function resourceByDefault(
-  { clients, defaultResource }: Dependencies,
+  { clients, defaultResource }: ResourceDependencies,
   ctx: KoaContextWithOIDC,
   client: Client,
 ): Promise<string | string[]> {
@@ -76,10 +79,11 @@ function isAboutLoginOnly(ctx: KoaContextWithOIDC): boolean {
 }
 
 async function permittedResource(
-  { clients, resourceServers, algorithms }: Dependencies,
+  { clients, resourceServers, algorithms }: ResourceDependencies,
   request: { ctx: KoaContextWithOIDC; resource: string; client: Client },
 ): Promise<ResourceServer> {
   const { ctx, resource, client } = request;
+  rejectSeveralResources(ctx);
   const audience = await resourceServers.find(resource);
   const permissions = await clients.permissionsOf(client.clientId);
   const permitted = Object.hasOwn(permissions, resource) ? permissions[resource] : undefined;
@@ -111,6 +115,52 @@ function tokenFormat(
     throw new Error(`no key signs ${audience.signingAlgorithm} for ${audience.identifier}`);
   }
   return { accessTokenFormat: 'jwt', jwt: { sign: { alg: audience.signingAlgorithm } } };
+}
+
+/** A token is for one resource server (RFC 8707 §2.2): which of several is not ours to guess. */
+function rejectSeveralResources({ oidc }: KoaContextWithOIDC): void {
+  if (oidc.route !== 'token' || !Array.isArray(oidc.params?.['resource'])) return;
+  throw new errors.InvalidTarget('only one resource may be named for a token');
+}
+
+/**
+ * Refuses a refresh before its token is used up: for several resource servers, and for scopes that the customer granted
+ * and that the client may no longer have. oidc-provider would drop these, to a token without any.
+ */
+export async function rejectUnfitRefresh(
+  ctx: KoaContextWithOIDC,
+  dependencies: ResourceDependencies,
+): Promise<void> {
+  rejectSeveralResources(ctx);
+  const { client } = ctx.oidc;
+  const resource = refreshedResource(ctx, dependencies);
+  if (client === undefined || resource === undefined) return;
+  const { scope } = await permittedResource(dependencies, { ctx, resource, client });
+  const permitted = new Set(scope.split(' '));
+  const granted = grantedScopes(ctx, resource);
+  const lost = granted.filter((name) => !permitted.has(name));
+  // Without a `scope` it is about what is left, if anything is.
+  const bearable = requestedScopes(ctx).length > 0 ? 0 : Math.max(0, granted.length - 1);
+  if (lost.length <= bearable) return;
+  throw new errors.InvalidScope('requested scope is not allowed', lost.join(' '));
+}
+
+/** The resource server that a refresh is for; undefined for userinfo, or where oidc-provider refuses to choose. */
+function refreshedResource(
+  { oidc }: KoaContextWithOIDC,
+  dependencies: ResourceDependencies,
+): string | undefined {
+  const named = oidc.params?.['resource'] ?? oidc.entities.RefreshToken?.resource;
+  const resource = Array.isArray(named) ? oneOfSeveral(named as string[], dependencies) : named;
+  return typeof resource === 'string' ? resource : undefined;
+}
+
+/** Of the scopes that a refresh is about, those that the customer granted for `resource`. */
+function grantedScopes(ctx: KoaContextWithOIDC, resource: string): string[] {
+  const { RefreshToken: token, Grant: grant } = ctx.oidc.entities;
+  const requested = requestedScopes(ctx);
+  const asked = requested.length > 0 ? requested : (token?.scope?.split(' ') ?? []);
+  return grant?.getResourceScopeFiltered(resource, asked).split(' ').filter(Boolean) ?? [];
 }
 
 /** oidc-provider would drop scopes that the client may not have; a machine is told instead (RFC 6749 §5.2). */

@@ -75,7 +75,7 @@ export function orderForSigning<
 }
 
 /** What a key ring lacks to sign: a sentence each. */
-export function keyRingProblems(keys: readonly Pick<RingKey, 'stage' | 'algorithm'>[]): string[] {
+export function keyRingProblems(keys: readonly { stage: string; algorithm: string }[]): string[] {
   if (keys.some((key) => key.stage === 'active' && key.algorithm === 'RS256')) return [];
   return ['there is no active RS256 signing key'];
 }

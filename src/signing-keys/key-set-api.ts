@@ -7,7 +7,19 @@ import type { Logger } from '../observability/logger.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { formatDistinguishedName } from '../tls/distinguished-name-text.ts';
 import { distinguishedNameOf } from '../tls/distinguished-name.ts';
+import { ipAddressBytes } from '../tls/ip-address.ts';
 import type { Reader, ReaderStore } from './reader-store.ts';
+
+/** What tells whose certificate proves a resource server. */
+interface ResourceServer {
+  introspectionClientId: string | undefined;
+}
+
+interface PresentedCertificate {
+  certificate: X509Certificate;
+  /** Issued by an authority that we trust, valid and not revoked. */
+  chainTrusted: boolean;
+}
 
 interface Dependencies {
   /** Where the key set is. */
@@ -15,12 +27,14 @@ interface Dependencies {
   /** Kids that are published at this moment. */
   kids: () => readonly string[];
   readers: Pick<ReaderStore, 'record'>;
-  resourceServers: { find(identifier: string): Promise<unknown> };
+  resourceServers: { find(identifier: string): Promise<ResourceServer | undefined> };
   certificates: {
-    of(
-      request: IncomingMessage,
-    ): { certificate: X509Certificate; chainTrusted: boolean } | undefined;
+    of(request: IncomingMessage): PresentedCertificate | undefined;
   };
+  /** Whether this is the certificate by which a client authenticates. */
+  isCertificateOf: (clientId: string, certificate: X509Certificate) => Promise<boolean>;
+  /** Addresses that are resource servers' own, as the operator says. */
+  addresses: readonly string[];
   clock: Clock;
   logger: Logger;
 }
@@ -29,8 +43,9 @@ interface Dependencies {
 const rememberMs = 60_000;
 
 /**
- * Notes who fetches the key set, so that promotion can wait for them. A resource server says who it is by the query
- * parameter `resource_server`, which must be one that we know, or by its certificate; else its address is noted.
+ * Notes who fetches the key set, so that promotion can wait for them. A resource server is proven by the query parameter
+ * `resource_server` together with the certificate of the client as which it introspects, or by coming from an address that
+ * was configured. Of others it is noted what they say, and nothing waits for them.
  */
 export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
   const { path, kids, readers, clock, logger } = deps;
@@ -61,19 +76,48 @@ export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
       : (next() as Promise<void>);
 }
 
-async function readerOf(
-  ctx: Koa.Context,
-  { resourceServers, certificates }: Dependencies,
-): Promise<Reader | undefined> {
+async function readerOf(ctx: Koa.Context, deps: Dependencies): Promise<Reader | undefined> {
+  const presented = deps.certificates.of(ctx.req);
+  const certificate = presented?.chainTrusted === true ? presented : undefined;
   const named = ctx.query['resource_server'];
-  if (typeof named === 'string' && (await resourceServers.find(named)) !== undefined) {
-    return { kind: 'resource-server', name: named };
+  const label = typeof named === 'string' ? await labelOf(named, certificate, deps) : undefined;
+  if (label?.kind === 'resource-server') return label;
+  const address = currentRequest()?.address;
+  if (address !== undefined && isConfigured(address, deps)) {
+    return { kind: 'configured-address', name: address };
   }
-  const presented = certificates.of(ctx.req);
-  if (presented?.chainTrusted === true) {
+  return label ?? strangerOf(certificate, address);
+}
+
+function strangerOf(
+  presented: PresentedCertificate | undefined,
+  address: string | undefined,
+): Reader | undefined {
+  if (presented !== undefined) {
     const subject = formatDistinguishedName(distinguishedNameOf(presented.certificate));
     return { kind: 'certificate', name: subject };
   }
-  const address = currentRequest()?.address;
   return address === undefined ? undefined : { kind: 'address', name: address };
+}
+
+/** A resource server that we know, with or without the proof that it is the one. */
+async function labelOf(
+  name: string,
+  presented: PresentedCertificate | undefined,
+  { resourceServers, isCertificateOf }: Dependencies,
+): Promise<Reader | undefined> {
+  const found = await resourceServers.find(name);
+  if (found === undefined) return undefined;
+  const clientId = found.introspectionClientId;
+  const isProven =
+    clientId !== undefined &&
+    presented !== undefined &&
+    (await isCertificateOf(clientId, presented.certificate));
+  return { kind: isProven ? 'resource-server' : 'label', name };
+}
+
+/** Each form of an IPv6 address is the same one. */
+function isConfigured(address: string, { addresses }: Dependencies): boolean {
+  const bytes = ipAddressBytes(address);
+  return bytes !== undefined && addresses.some((one) => ipAddressBytes(one) === bytes);
 }

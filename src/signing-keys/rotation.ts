@@ -198,11 +198,16 @@ function promoter(deps: Dependencies) {
 }
 
 function rejectUnseen(kid: string, known: readonly KnownReader[]): void {
-  const unseen = known.filter(({ seen }) => !seen.includes(kid)).map(({ name }) => name);
+  const unseen = waitedFor(kid, known).map(({ name }) => name);
   if (unseen.length === 0) return;
   throw refused(
     `${kid} has not been fetched by ${unseen.join(', ')}: wait for them, or give --force`,
   );
+}
+
+/** Anybody can say that they are a resource server: who has not proved it neither hastens a key nor holds it up. */
+function waitedFor(kid: string, known: readonly KnownReader[]): KnownReader[] {
+  return known.filter(({ proven, seen }) => proven && !seen.includes(kid));
 }
 
 /** Tries until every live process publishes the key, or a dead one no longer counts. */
@@ -297,7 +302,7 @@ async function promoteWhenSeen(
   const lastMoment = (key.activateAt ?? key.createdAt).getTime() + policy.readerWaitSeconds * 1000;
   if (signer !== undefined && clock.now().getTime() < lastMoment) {
     const known = await readers.known(clock.now());
-    if (!known.every(({ seen }) => seen.includes(key.kid))) return;
+    if (waitedFor(key.kid, known).length > 0) return;
   }
   if (await store.promote(key.kid, timesOf(deps))) await recordPromotion(deps, { key, signer });
 }

@@ -29,6 +29,7 @@ export function appSettings(configuration: Configuration, material: Material): A
     registration: registrationSettings(configuration, material.directories),
     clientTruststore: material.clientTruststore,
     proxies: proxiesOf(configuration),
+    keyReaderAddresses: configuration.keyReaderAddresses ?? [],
     minimumProfile: configuration.minimumProfile,
     dpopNonceRequired: configuration.dpopNonceRequired,
     refreshRetry: {

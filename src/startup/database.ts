@@ -8,6 +8,7 @@ import { startEmbeddedPostgres } from '../database/embedded.ts';
 import { migrate, pendingMigrations } from '../database/migrate.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
+import { keyRingProblems } from '../signing-keys/key-ring.ts';
 import { runAll } from './run-all.ts';
 
 /** The open database and how to leave it. */
@@ -77,6 +78,27 @@ export async function connectionOf(configuration: Configuration, logger: Logger)
     directory: server.directory,
     stop: () => server.stop(),
   };
+}
+
+/** Whether the ring has a key that signs with the algorithm that every server needs; needs an up-to-date schema. */
+export async function hasSigningKey(
+  { databaseTimeoutMs }: Configuration,
+  connection: DatabaseConnection,
+  logger: Logger,
+): Promise<boolean> {
+  const database = openDatabase({
+    ...{ connection, logger, poolSize: 1 },
+    statementTimeoutMs: databaseTimeoutMs,
+    connectTimeoutMs: databaseTimeoutMs,
+  });
+  try {
+    const keys = await database.prisma.signingKey.findMany({
+      select: { stage: true, algorithm: true },
+    });
+    return keyRingProblems(keys).length === 0;
+  } finally {
+    await database.close();
+  }
 }
 
 /** Applies what is pending; the names of what was applied. Problem('migration_refused'). */

@@ -9,7 +9,7 @@ import { Problem } from '../problem.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { findCertificatePath } from '../tls/certificate-path.ts';
 import { certificateFacts, judgeCertificate } from '../tls/client-certificate.ts';
-import { readPsd2 } from '../tls/qc-statements.ts';
+import { qwacRoles } from '../tls/qc-statements.ts';
 import { readTruststore } from '../tls/truststore.ts';
 import { outboundLimits } from './app-settings.ts';
 import { registrationSettings } from './registration-settings.ts';
@@ -35,7 +35,7 @@ export function registrationCheck(
       settings: { ...settings, directories },
       issuer,
       minimumProfile,
-      rolesOfCertificate: (certificate) => readPsd2(certificate)?.roles ?? [],
+      rolesOfCertificate: qwacRoles,
       fetch: createOutboundFetch(outboundLimits(configuration)),
       clock,
     }),

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { Problem } from '../problem.ts';
 import { clientCertificateOf, judgeCertificate } from './client-certificate.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import { createDropReport } from './dropped-headers.ts';
@@ -14,7 +15,7 @@ import type { CertificateHeaderKind, HeaderLines } from './forwarded-certificate
 import { isCertificateHeader, takeForwardedHeaders } from './forwarded-headers.ts';
 import { createForwardedSource } from './forwarded-source.ts';
 import { createProxyAuthentication } from './proxy-authentication.ts';
-import type { ProxyTrust } from './proxy-authentication.ts';
+import type { ProxyTrust, RecognisedProxy } from './proxy-authentication.ts';
 import { readTruststore } from './truststore.ts';
 
 /** What the authorities say of the certificates that they issued. */
@@ -59,7 +60,7 @@ export interface CertificateSource {
   /**
    * Finds and judges the certificate, once for each request. A forwarded one counts for the mTLS
    * host alone. Without a promise where nothing has to be waited for. Problem('invalid_request') for one that can't be
-   * read, thrown or rejected.
+   * read, and for one beside another of the connection itself, thrown or rejected.
    */
   prepare(request: IncomingMessage, listener: 'public' | 'mtls'): Promise<void> | undefined;
   /** What `prepare` found; undefined without a certificate, and before it. */
@@ -79,14 +80,18 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
   const recognise = createProxyAuthentication(proxies, clock);
   const report = createDropReport(deps);
   const forwarded = forwardedBy(deps, report);
-  const proxied = new WeakMap<IncomingMessage, HeaderLines>();
+  const proxied = new WeakMap<IncomingMessage, { lines: HeaderLines; proxy: RecognisedProxy }>();
   const certificates = new WeakMap<IncomingMessage, ClientCertificate>();
   const foundGood = new WeakMap<X509Certificate, number>();
 
   function find(request: IncomingMessage, listener: string): ClientCertificate | undefined {
-    const lines = proxied.get(request);
-    if (lines === undefined) return clientCertificateOf(request.socket, clock);
-    return forwarded(addressOf(request), lines, listener === 'mtls');
+    const by = proxied.get(request);
+    if (by === undefined) return clientCertificateOf(request.socket, clock);
+    const found = forwarded(addressOf(request), by.lines, listener === 'mtls');
+    if (found !== undefined && !by.proxy.hasCertificate) {
+      rejectAnother(clientCertificateOf(request.socket, clock), found);
+    }
+    return found;
   }
 
   /** Whether the authorities must be asked now. */
@@ -110,11 +115,12 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
   return {
     receive(request) {
       const lines = takeForwardedHeaders(request);
-      if (!recognise(request, lines)) {
+      const proxy = recognise(request, lines);
+      if (proxy === undefined) {
         report(addressOf(request), [...lines.keys()].filter(isCertificateHeader), 'no_proxy');
         return { proxied: false };
       }
-      proxied.set(request, lines);
+      proxied.set(request, { lines, proxy });
       const address = forwardedAddress(proxies.addressHeader, lines, proxies.hops);
       return { proxied: true, address };
     },
@@ -131,6 +137,14 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
 
     of: (request) => certificates.get(request),
   };
+}
+
+/** A connection with a client's own certificate that also tells of another client's: which one it is for is not ours to guess. */
+function rejectAnother(own: ClientCertificate | undefined, told: ClientCertificate): void {
+  if (own === undefined || own.thumbprint === told.thumbprint) return;
+  throw new Problem('invalid_request', {
+    detail: `the connection has a certificate of its own, ${JSON.stringify(own.certificate.subject)}, and tells of another`,
+  });
 }
 
 function addressOf({ socket }: IncomingMessage): string {

@@ -29,8 +29,17 @@ export interface ProxyTrust {
   readonly secrets: readonly string[];
 }
 
-/** Whether a proxy of ours sent the request, whose forwarded headers are in `lines`. */
-export type RecogniseProxy = (request: IncomingMessage, lines: HeaderLines) => boolean;
+/** The proxy of ours that sent the request, whose forwarded headers are in `lines`; undefined for anybody else. */
+export type RecogniseProxy = (
+  request: IncomingMessage,
+  lines: HeaderLines,
+) => RecognisedProxy | undefined;
+
+/** What is known of a connection of a proxy. */
+export interface RecognisedProxy {
+  /** A proxies' authority issued the certificate of the connection: it is the proxy's and no client's. */
+  readonly hasCertificate: boolean;
+}
 
 /**
  * Recognises proxies by mTLS (the path must lead to the truststore with the
@@ -82,9 +91,10 @@ export function createProxyAuthentication(trust: ProxyTrust, clock: Clock): Reco
 
   return function recogniseProxy(request, lines) {
     const reasons = certificateReasons(request.socket);
-    if (reasons?.length === 0) return true;
-    if (isListed(request.socket.remoteAddress) && knowsSecret(lines)) return true;
-    if (reasons === undefined) return false;
+    const hasCertificate = reasons !== undefined;
+    if (reasons?.length === 0) return { hasCertificate };
+    if (isListed(request.socket.remoteAddress) && knowsSecret(lines)) return { hasCertificate };
+    if (reasons === undefined) return undefined;
     throw new Problem('invalid_request', {
       detail: `a proxy's certificate: ${reasons.join(', ')}`,
     });

@@ -49,6 +49,15 @@ export function readPsd2(certificate: X509Certificate): Psd2 | undefined {
   };
 }
 
+/**
+ * The roles of a QWAC, which alone says who is at the other end of a connection; none of a certificate for seals or
+ * signatures, or of unstated purpose. Problem('certificate_invalid') as {@link readPsd2}.
+ */
+export function qwacRoles(certificate: X509Certificate): readonly Psd2Role[] {
+  const psd2 = readPsd2(certificate);
+  return psd2?.types.includes('web') === true ? psd2.roles : [];
+}
+
 const qcStatementsId = '1.3.6.1.5.5.7.1.3';
 const psd2Id = '0.4.0.19495.2';
 const qcTypeId = '0.4.0.1862.1.6';

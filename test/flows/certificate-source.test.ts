@@ -94,6 +94,24 @@ describe('Behind a proxy', () => {
     expect(seen).not.toHaveProperty('subject');
   });
 
+  it("a client's own certificate beside another that is told of is refused", async () => {
+    const send = await world.start(bySecret);
+    const own = await clientCertificate(world.certificates.authority, { subject: 'CN=tpp-2' });
+    const headers = { ...world.headersOf('rfc9440'), ...secretHeader };
+    expect(await send(headers, own)).toMatchObject({
+      error: expect.stringMatching(
+        /^invalid_request: the connection has a certificate of its own, "CN=tpp-2"/,
+      ) as string,
+    });
+    expect(await send(headers, world.client)).toMatchObject(seenClient);
+  });
+
+  it('a proxy known by its secret may also have a certificate of the proxies', async () => {
+    const send = await world.start({ ...bySecret, ...world.byCertificate(), names: [] });
+    const headers = { ...world.headersOf('rfc9440'), ...secretHeader };
+    expect(await send(headers, world.proxy)).toMatchObject(seenClient);
+  });
+
   it('a certificate at the public host counts for nothing', async () => {
     const send = await world.start(world.byCertificate());
     const seen = await send(world.headersOf('rfc9440'), world.proxy, { path: '/public' });

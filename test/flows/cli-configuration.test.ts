@@ -106,9 +106,22 @@ describe('countersign configuration check --connect', () => {
   it('finds nothing pending where the schema is up to date', async () => {
     const database = await testDatabase();
     const { json, output } = await connected(database);
-    await database.close();
-    expect(json()).toEqual({ ok: true, problems: [], pending: [] });
+    expect(json()).toEqual({ ok: true, problems: [], pending: [], signingKey: false });
     expect(output).toContain('The database answers. Pending: no migration.');
+    expect(output).toContain('No active RS256 signing key is in the ring');
+    await database.close();
+  });
+
+  it('says whether a key signs with the algorithm that a server needs', async () => {
+    const database = await testDatabase();
+    const cli = await commandLineOn(database);
+    const check = () => cli.run(['configuration', 'check', '--connect']);
+    await cli.run(['keys', 'generate', '--algorithm', 'ES256']);
+    expect((await check()).output).toContain('No active RS256 signing key is in the ring');
+    await cli.run(['keys', 'generate']);
+    expect((await check()).output).not.toContain('No active');
+    await cli.remove();
+    await database.close();
   });
 
   it('fails where no database answers', async () => {

@@ -138,13 +138,13 @@ describe('Signing keys', () => {
     const first = await only(['generate']);
     const next = await only(['announce']);
     await statement(`INSERT INTO key_set_readers VALUES
-      ('resource-server', 'https://api.example', ARRAY['${first.kid}'], 1, now(), now())`);
+      ('configured-address', '192.0.2.7', ARRAY['${first.kid}'], 1, now(), now())`);
     const refused = await cli.run(['keys', 'rotate']);
     expect(refused).toMatchObject({ exitCode: 1, output: '' });
     expect(refused.errors).toContain(
-      `${next.kid} has not been fetched by https://api.example: wait for them, or give --force`,
+      `${next.kid} has not been fetched by 192.0.2.7: wait for them, or give --force`,
     );
-    expect((await cli.run(['keys', 'status'])).output).toMatch(/https:\/\/api\.example +\S+ +no /);
+    expect((await cli.run(['keys', 'status'])).output).toMatch(/192\.0\.2\.7 +\S+ +yes +no /);
     expect(await only(['rotate', '--force'])).toMatchObject({ kid: next.kid, stage: 'active' });
   });
 

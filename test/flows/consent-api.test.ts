@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   accessRequest,
+  bankApi,
   paymentRequest,
   plainConsents,
   startConsentServer,
@@ -12,6 +13,7 @@ import {
 } from '../support/consents.ts';
 import type { ConsentServer, Tpp, TppAnswer } from '../support/consents.ts';
 import { rows } from '../support/protocol.ts';
+import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 let world: ConsentServer;
@@ -45,6 +47,31 @@ async function auditTypesOf(consentId: string): Promise<string[]> {
   );
   return found.map(({ type }) => String(type));
 }
+
+describe('A client below the least profile', () => {
+  it('lodges and reads nothing with a token from before', async () => {
+    const lodged = await tpp.call('POST', ukAccess, { scope: 'accounts', body: accessRequest });
+    const path = `${ukAccess}/${String(dataOf(lodged)['ConsentId'])}`;
+    const strict = await startAuthorizationServer({
+      beside: server,
+      environment: {
+        COUNTERSIGN_CONSENTS_RESOURCE: bankApi,
+        COUNTERSIGN_DEFAULT_RESOURCE: bankApi,
+        COUNTERSIGN_MINIMUM_PROFILE: 'fapi2',
+      },
+    });
+    try {
+      const request = { scope: 'accounts', body: accessRequest, at: strict };
+      const before = await rows(server, 'SELECT count(*) FROM consents');
+      expect((await tpp.call('POST', ukAccess, request)).status).toBe(401);
+      expect((await tpp.call('GET', path, { scope: 'accounts', at: strict })).status).toBe(401);
+      expect(await rows(server, 'SELECT count(*) FROM consents')).toEqual(before);
+    } finally {
+      await strict.stop();
+    }
+    expect((await tpp.call('GET', path, { scope: 'accounts' })).status).toBe(200);
+  });
+});
 
 describe('The UK API', () => {
   it('lodges, shows and ends access to accounts in the standard’s words', async () => {

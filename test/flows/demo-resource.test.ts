@@ -186,6 +186,14 @@ describe('The demo resource takes a token that is bound to a key', () => {
     expect((await send(server.fetch(), url, { headers })).status).toBe(200);
   });
 
+  it('and refuses on each host a proof for the other', async () => {
+    const url = server.mtlsOrigin + path;
+    expectRefused(await callWith(await proof({ url })), 'invalid_dpop_proof', 'DPoP');
+    const headers = { authorization: `DPoP ${token}`, dpop: await proof() };
+    const other = await send(server.fetch(), url, { headers });
+    expectRefused(other, 'invalid_dpop_proof', 'DPoP');
+  });
+
   it.each<[string, Partial<ProofOptions>]>([
     ['of another method', { method: 'POST' }],
     ['for another address', { url: 'https://localhost/development/resource' }],

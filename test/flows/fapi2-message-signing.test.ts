@@ -191,6 +191,61 @@ describe('FAPI 2.0 Message Signing 5.4.1: signed responses', () => {
     expect(payload).toMatchObject({ error: 'login_required', iss: server.issuer });
   });
 
+  it.each<[string, () => Promise<Record<string, string>>]>([
+    ['that was not pushed', () => Promise.resolve(client.parameters)],
+    [
+      'that asks for a query',
+      () => Promise.resolve({ ...client.parameters, response_mode: 'query' }),
+    ],
+    ['that asks for a JWT', () => Promise.resolve({ ...client.parameters, ...signed })],
+    [
+      'that is signed, and was not pushed',
+      async () => ({ ...client.parameters, request: await client.requestObject(signed) }),
+    ],
+    [
+      'whose pushed request nobody knows',
+      () =>
+        Promise.resolve({
+          ...client.parameters,
+          request_uri: 'urn:ietf:params:oauth:request_uri:none',
+        }),
+    ],
+  ])('5.4.1-1: a request %s ends on our page, not at the client', async (_what, parameters) => {
+    const query = { client_id: client.id, ...(await parameters()), state: 'of-an-attacker' };
+    const search = new URLSearchParams(query).toString();
+    const answer = await send(server.fetch(), `${server.issuer}/authorize?${search}`);
+    expect([answer.status, answer.headers.get('location')]).toEqual([400, null]);
+    expect(answer.text).not.toContain('of-an-attacker');
+    const [event] = await auditOf(server, answer);
+    expect(event).toMatchObject({ type: 'authorization.refused', client_id: client.id });
+  });
+
+  it('5.4.1-1: errors are signed from the moment on in which the client is held to it', async () => {
+    const url = await plain.pushed();
+    const { clients } = server.running.app;
+    const [before, signing] = [await clients.find(plain.id), await clients.find(client.id)];
+    if (before === undefined || signing === undefined) throw new Error('no client');
+    const { client_id, redirect_uris } = before.metadata;
+    await clients.save({
+      ...before,
+      metadata: { ...signing.metadata, client_id, redirect_uris },
+    });
+    const answer = await send(server.fetch(), url);
+    await clients.save(before);
+    const { searchParams } = new URL(answer.headers.get('location') ?? '');
+    expect([...searchParams.keys()]).toEqual(['response']);
+    const { payload } = await verified(searchParams.get('response') ?? '');
+    expect(payload).toMatchObject({ aud: plain.id, state: 'xyz', iss: server.issuer });
+    expect(payload['error']).toBeDefined();
+  });
+
+  it('a fapi2 client is told of a request that was not pushed', async () => {
+    const query = new URLSearchParams({ client_id: plain.id, ...plain.parameters }).toString();
+    const answer = await send(server.fetch(), `${server.issuer}/authorize?${query}`);
+    const location = new URL(answer.headers.get('location') ?? '');
+    expect(location.searchParams.get('error')).toBe('invalid_request');
+  });
+
   it('works for a fapi2 client that asks for it, which may do without', async () => {
     expect((await respond(plain, { response_mode: 'jwt' })).searchParams.has('response')).toBe(
       true,

@@ -1,11 +1,14 @@
 import { decodeProtectedHeader } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
+import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { generateKey } from '../../src/signing-keys/key-material.ts';
+import { clientCertificate } from '../support/certificates.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import { discoverWeb, obtainTokens } from '../support/journey.ts';
 import { keySetOf, kidsOf, operatorBeside, verifies } from '../support/key-ring.ts';
 import type { Operator } from '../support/key-ring.ts';
-import { accountsApi, startAuthorizationServer } from '../support/server.ts';
+import { accountsApi, startAuthorizationServer, tppSubject } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 import { stored } from '../support/stored.ts';
 import { introspect, machineTokens } from '../support/tokens.ts';
@@ -189,32 +192,112 @@ describe('The schedule', () => {
 });
 
 describe('Promotion', () => {
-  const label = `?resource_server=${encodeURIComponent(accountsApi)}`;
+  const subject = 'CN=balances,O=Example Bank,C=GB';
+  const balances = 'https://balances.example.com';
+  const labelled = `?resource_server=${encodeURIComponent(balances)}`;
+  const address = '127.0.0.1';
+  let certificate: IssuedCertificate;
 
-  it('waits until every known resource server has fetched the announced key', async () => {
-    await keySetOf(first, label);
-    await first.fetch(first.tpp)(`${first.mtlsOrigin}/jwks`);
-    const readers = async () => (await operator.rotation.status()).readers.map(({ name }) => name);
-    await expect.poll(readers, within).toEqual(['CN=tpp-1,O=Example TPP\\, Ltd,C=GB', accountsApi]);
+  beforeEach(async () => {
+    const metadata = {
+      client_id: 'balances-rs',
+      grant_types: [],
+      token_endpoint_auth_method: 'tls_client_auth',
+      tls_client_auth_subject_dn: subject,
+    } as const;
+    const { clients, resourceServers } = first.running.app;
+    await clients.save({
+      metadata: parseClientMetadata(metadata),
+      permissions: {},
+      source: 'operator',
+    });
+    const known = await resourceServers.find(accountsApi);
+    if (known === undefined) throw new Error('there is no accounts API');
+    const names = { identifier: balances, introspectionClientId: 'balances-rs' };
+    await resourceServers.save({ ...known, ...names });
+    certificate = await clientCertificate(first.certificates.authority, { subject });
+  });
+
+  const fetchAs = async (who: IssuedCertificate | undefined, query: string) => {
+    const origin = who === undefined ? first.issuer : first.mtlsOrigin;
+    await (await first.fetch(who)(`${origin}/jwks${query}`)).text();
+  };
+  const known = async () =>
+    (await operator.rotation.status()).readers.map(({ kind, name, proven, seen }) => ({
+      ...{ kind, name, proven },
+      fetches: seen.length,
+    }));
+
+  it('waits until every proven resource server has fetched the announced key', async () => {
+    await fetchAs(certificate, labelled);
+    const mine = { kind: 'resource-server', name: balances, proven: true };
+    await expect.poll(known, within).toEqual([{ ...mine, fetches: 1 }]);
     const { kid } = await operator.rotation.announce('RS256');
     await expectPublished(kid);
-    await expect(operator.rotation.promote(kid)).rejects.toThrow(
-      `${kid} has not been fetched by CN=tpp-1,O=Example TPP\\, Ltd,C=GB, ${accountsApi}`,
-    );
-    await keySetOf(second, label);
-    await first.fetch(first.tpp)(`${first.mtlsOrigin}/jwks`);
+    const refusal = `${kid} has not been fetched by ${balances}: wait`;
+    await expect(operator.rotation.promote(kid)).rejects.toThrow(refusal);
+    // Who only says that it is this resource server, or has another certificate, does not hasten it.
+    await fetchAs(undefined, labelled);
+    await fetchAs(first.tpp, labelled);
+    await expect
+      .poll(known, within)
+      .toContainEqual({ kind: 'label', name: balances, proven: false, fetches: 2 });
+    await expect(operator.rotation.promote(kid)).rejects.toThrow(refusal);
+    await fetchAs(certificate, labelled);
     await expect
       .poll(() => operator.rotation.promote(kid).then(({ stage }) => stage, String), within)
       .toBe('active');
   });
 
+  it('is not held up by those who prove nothing, and the status shows them', async () => {
+    await fetchAs(undefined, `?resource_server=${encodeURIComponent(accountsApi)}`);
+    await fetchAs(first.tpp, '');
+    await fetchAs(certificate, '');
+    await expect.poll(known, within).toEqual([
+      { kind: 'certificate', name: subject, proven: false, fetches: 1 },
+      { kind: 'certificate', name: tppSubject, proven: false, fetches: 1 },
+      { kind: 'label', name: accountsApi, proven: false, fetches: 1 },
+    ]);
+    const { kid } = await operator.rotation.announce('RS256');
+    await expectPublished(kid);
+    expect(await operator.rotation.promote(kid)).toMatchObject({ stage: 'active' });
+  });
+
+  it('waits for a configured address, and for no resource server that was deleted', async () => {
+    const environment = { COUNTERSIGN_KEY_READER_ADDRESSES: `2001:db8::1, ${address}` };
+    const third = await startAuthorizationServer({ clock, beside: first, environment });
+    try {
+      await fetchAs(certificate, labelled);
+      await keySetOf(third);
+      const configured = { kind: 'configured-address', name: address, proven: true, fetches: 1 };
+      await expect.poll(known, within).toContainEqual(configured);
+      expect(await known()).toHaveLength(2);
+      await first.running.app.resourceServers.delete(balances);
+      expect(await known()).toEqual([configured]);
+      const { kid } = await operator.rotation.announce('RS256');
+      await expectPublished(kid);
+      await expect(operator.rotation.promote(kid)).rejects.toThrow(
+        `${kid} has not been fetched by ${address}: wait`,
+      );
+      at(8); // it has not come for a week
+      expect(await known()).toEqual([]);
+      expect(await operator.rotation.promote(kid)).toMatchObject({ stage: 'active' });
+    } finally {
+      await third.stop();
+    }
+  });
+
   it('by the schedule waits for them at most its week', async () => {
-    await keySetOf(first, label);
+    await fetchAs(certificate, labelled);
+    await expect.poll(known, within).toHaveLength(1);
     at(20);
     const { kid } = await operator.rotation.announce('RS256'); // may sign on day 90
     await expectPublished(kid);
+    const [reader] = await stored<{ seen: string[] }>(first, 'SELECT seen FROM key_set_readers');
     at(70);
-    await keySetOf(first, label.replace('accounts', 'nobody')); // not a resource server of ours
+    await stored(first, `UPDATE key_set_readers SET last_seen_at = '${now.toISOString()}'`);
+    expect(reader?.seen).not.toContain(kid);
+    await operator.rotation.runDue((await operator.rotation.status()).keys);
     expect(await stageOf(kid)).toBe('announced');
     at(7);
     await expect.poll(() => stageOf(kid), within).toBe('active');

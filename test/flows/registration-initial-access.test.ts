@@ -63,6 +63,8 @@ describe('An initial access token', () => {
       type: 'client.created',
       client_id: id,
     });
+    const { metadata } = (await server.running.app.clients.find(id)) ?? {};
+    expect(metadata?.['scope']).toBe('openid offline_access'); // nothing about who the customer is
     const certificate = await clientCertificate(server.certificates.authority, { subject });
     const form = { grant_type: 'client_credentials', client_id: id, scope: 'accounts' };
     const url = `${server.mtlsOrigin}/token`;

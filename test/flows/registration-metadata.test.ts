@@ -124,6 +124,28 @@ describe('Metadata is refused with', () => {
       /exactly one/,
     ],
     ['a logo over http', { logo_uri: 'http://tpp.example.com/logo' }, /logo_uri/],
+    ['a logout address in a network', { backchannel_logout_uri: 'https://10.0.0.1/' }, /no public/],
+    [
+      'a logout address in disguise',
+      { backchannel_logout_uri: 'https://0x7f.1/out' },
+      /backchannel_logout_uri https:.* has no public host/,
+    ],
+    [
+      'a logout address in IPv6',
+      { backchannel_logout_uri: 'https://[::ffff:169.254.169.254]/' },
+      /has no public host/,
+    ],
+    [
+      'a logout address on the machine',
+      { backchannel_logout_uri: 'https://localhost./out' },
+      /has no public host/,
+    ],
+    ['a logout address over http', { backchannel_logout_uri: 'http://a.example/' }, /backchannel/],
+    [
+      'a sector at a private address',
+      { sector_identifier_uri: 'https://10.0.0.1/' },
+      /10\.0\.0\.1 is not a public address/,
+    ],
     ['contacts that are no list', { contacts: 'me' }, /contacts/],
   ])('%s', async (_name, members, reason) => {
     await expectRefusal(
@@ -131,6 +153,16 @@ describe('Metadata is refused with', () => {
       { error: 'invalid_client_metadata', reason },
     );
   });
+
+  it.each([' ', '\u3164', '\u200b', '\u202eknaB', 'Bank\nof', 'Bank\u2028', '!?'])(
+    'a name in the statement that nobody can read: %j',
+    async (software_client_name) => {
+      await expectRefusal(
+        { body: await body({}, { claims: { software_client_name } }) },
+        { error: 'invalid_client_metadata', reason: /client_name: has/ },
+      );
+    },
+  );
 
   it('the software id of another', async () => {
     await expectRefusal(

@@ -43,8 +43,15 @@ afterAll(async () => {
 
 const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value });
 
-/** ETSI TS 119 495 §5.1: the roles of a payment service provider, by their last number. */
-function psd2(...roles: [number: number, name: string][]): Buffer {
+type Role = [number: number, name: string];
+
+/** A QWAC's statements; ETSI TS 119 495 §5.1: the roles of a payment service provider, by their last number. */
+const psd2 = (...roles: Role[]) => statementsFor('web', roles);
+
+/** ETSI EN 319 412-5 §4.2.3. */
+const uses = { esign: 1, eseal: 2, web: 3 } as const;
+
+function statementsFor(use: keyof typeof uses | undefined, roles: Role[]): Buffer {
   const entries = roles.map(([number, name]) =>
     sequence(
       new asn1js.ObjectIdentifier({ value: `0.4.0.19495.1.${String(number)}` }),
@@ -56,12 +63,19 @@ function psd2(...roles: [number: number, name: string][]): Buffer {
   );
   const type = sequence(sequence(...entries), ...authority);
   const statements = new pkijs.QCStatements();
-  statements.values = [new pkijs.QCStatement({ id: '0.4.0.19495.2', type })];
+  const id = (last: number) =>
+    new asn1js.ObjectIdentifier({ value: `0.4.0.1862.1.6.${String(last)}` });
+  statements.values = [
+    new pkijs.QCStatement({ id: '0.4.0.19495.2', type }),
+    ...(use === undefined
+      ? []
+      : [new pkijs.QCStatement({ id: '0.4.0.1862.1.6', type: sequence(id(uses[use])) })]),
+  ];
   return Buffer.from(statements.toSchema().toBER());
 }
 
-const accountInformation: [number, string] = [3, 'PSP_AI'];
-const paymentInitiation: [number, string] = [2, 'PSP_PI'];
+const accountInformation: Role = [3, 'PSP_AI'];
+const paymentInitiation: Role = [2, 'PSP_PI'];
 
 async function register(
   issuer: string,
@@ -103,6 +117,9 @@ describe('The roles of a qualified certificate', () => {
   it.each<[string, Buffer | undefined]>([
     ['none', undefined],
     ['others', psd2(paymentInitiation)],
+    ['those of a QSealC', statementsFor('eseal', [accountInformation])],
+    ['those of a certificate for persons', statementsFor('esign', [accountInformation])],
+    ['those of a certificate for nothing stated', statementsFor(undefined, [accountInformation])],
     ['unreadable ones', Buffer.from('30033003', 'hex')],
   ])('permit nothing when they are %s', async (_name, statement) => {
     const before = await registered(server);

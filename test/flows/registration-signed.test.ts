@@ -9,7 +9,7 @@ import {
   testKey,
 } from '../support/directory.ts';
 import type { StatementVariation, TestDirectory, TestSoftware } from '../support/directory.ts';
-import { auditOf } from '../support/protocol.ts';
+import { auditOf, rows } from '../support/protocol.ts';
 import { callRegistration, registered } from '../support/registering.ts';
 import { accountsApi, startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
@@ -123,6 +123,37 @@ describe('A request that the software signed', () => {
   });
 });
 
+describe('A software of which a client is suspended', () => {
+  it('registers no other client until it is active again, and is told nothing of it', async () => {
+    const of = async (one: TestSoftware) =>
+      one.signed({
+        software_statement: await one.statement(signedDirectory),
+        grant_types: ['client_credentials'],
+      });
+    const mine = await directory.software({ audience: server.issuer });
+    const presented = await softwareCertificate(server, mine);
+    const register = async () =>
+      callRegistration(server, { certificate: presented, body: await of(mine) });
+    const first = await register();
+    expect([first.status, (await register()).status]).toEqual([201, 201]);
+    const { clients } = server.running.app;
+    const id = String(first.body['client_id']);
+    await clients.setStatus(id, 'suspended');
+    const before = await rows(server, 'SELECT id FROM clients ORDER BY id');
+    const refused = await register();
+    expect([refused.status, refused.body['error']]).toEqual([400, 'unapproved_software_statement']);
+    expect(refused.text).not.toContain('suspended');
+    expect((await auditOf(server, refused))[0]?.detail['reason']).toBe(
+      `a client of software ${mine.id} of ${signedDirectory} is suspended`,
+    );
+    expect(await rows(server, 'SELECT id FROM clients ORDER BY id')).toEqual(before);
+    const theirs = { certificate, body: await of(software) };
+    expect((await callRegistration(server, theirs)).status).toBe(201);
+    await clients.setStatus(id, 'active');
+    expect((await register()).status).toBe(201);
+  });
+});
+
 describe('A signed request is refused that', () => {
   const now = () => epochSeconds(systemClock);
 
@@ -147,6 +178,17 @@ describe('A signed request is refused that', () => {
     ],
     ['is of another software', () => ({ claims: { iss: 'somebody' } }), /iss of the request/],
     ['is for another server', () => ({ claims: { aud: 'https://other.example' } }), /aud of the/],
+    [
+      'is for others as well',
+      () => ({ claims: { aud: [server.issuer, 'https://other.example'] } }),
+      /aud of the/,
+    ],
+    ['is for an empty list', () => ({ claims: { aud: [] } }), /aud of the/],
+    [
+      'is a DPoP proof',
+      () => ({ header: { typ: 'dpop+jwt' } }),
+      /typ is "dpop\+jwt" in the header/,
+    ],
     ['is for nobody', () => ({ claims: { aud: undefined } }), /aud of the request/],
     ['has expired', () => ({ claims: { exp: now() - 1 } }), /exp of the request/],
     ['never expires', () => ({ claims: { exp: undefined } }), /exp of the request/],

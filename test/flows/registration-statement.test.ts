@@ -80,12 +80,35 @@ describe('A statement is refused that', () => {
     ['says so in words', { claims: { iat: 'today' } }, /no iat/],
     ['names no software', { claims: { software_id: undefined } }, /software_id/],
     ['has roles that are no list', { claims: { software_roles: 'AISP' } }, /software_roles/],
+    [
+      'is for another bank',
+      { claims: { aud: 'https://other.example' } },
+      /aud is "https:\/\/other/,
+    ],
+    ['is for other banks', { claims: { aud: ['https://other.example', 7] } }, /aud is \["https:/],
+    ['is for nobody', { claims: { aud: [] } }, /aud is \[\]/],
+    ['is an access token', { header: { typ: 'at+jwt' } }, /statement's typ is "at\+jwt"/],
+    ['is an event', { header: { typ: 'secevent+jwt' } }, /typ is "secevent\+jwt"/],
+    ['has U+0000', { claims: { software_version: '1\0' } }, /a text in it has U\+0000/],
     ['has a kid that nobody knows', { header: { kid: 'other' } }, /no applicable key/],
   ])('%s', async (_name, variation, reason) => {
     await expectRefusal(
       { body: await body({}, variation) },
       { error: 'invalid_software_statement', reason },
     );
+  });
+
+  it('but not one that is for us and says that it is a JWT', async () => {
+    const theirs = await directory.software();
+    const variation = {
+      claims: { aud: ['https://other.example', server.issuer] },
+      header: { typ: 'JWT' },
+    };
+    const answer = await callRegistration(server, {
+      certificate: await softwareCertificate(server, theirs),
+      body: { software_statement: await theirs.statement(ukDirectory, variation) },
+    });
+    expect(answer.status).toBe(201);
   });
 
   it('is signed with another key', async () => {

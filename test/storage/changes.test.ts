@@ -3,6 +3,8 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createClientStore } from '../../src/clients/client-store.ts';
 import type { ClientStore } from '../../src/clients/client-store.ts';
+import { systemClock } from '../../src/clock.ts';
+import { createEndOfConsents } from '../../src/consents/consents-of-client-store.ts';
 import { createChanges } from '../../src/database/changes.ts';
 import type { Changes } from '../../src/database/changes.ts';
 import { openDatabase } from '../../src/database/client.ts';
@@ -47,7 +49,9 @@ function startProcess(connectionString: string): Process {
     retryMs: 50,
   });
   const digestKey = Buffer.alloc(32, 1);
-  const clients = createClientStore({ prisma: database.prisma, digestKey, changes });
+  const endConsents = createEndOfConsents(systemClock);
+  const { prisma } = database;
+  const clients = createClientStore({ prisma, endConsents, digestKey, changes });
   changes.start();
   return {
     database,

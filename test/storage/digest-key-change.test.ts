@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => ground.close());
 
 const clients = (digestKey: Buffer, olderDigestKeys: readonly Buffer[] = []) =>
-  createClientStore({ prisma: ground.prisma, digestKey, olderDigestKeys, changes: noChanges });
+  createClientStore({ ...ground, digestKey, olderDigestKeys, changes: noChanges });
 
 const customers = (digestKey: Buffer, olderDigestKeys: readonly Buffer[] = []) =>
   createCustomerStore({ ...ground, digestKey, olderDigestKeys });

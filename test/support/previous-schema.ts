@@ -59,6 +59,7 @@ export const previousSchema = {
       only_of: 'text?',
       token_digest: 'bytea',
       certificate_subject: 'text',
+      offered: 'jsonb=',
       created_at: 'timestamptz=',
     },
     initial_access_tokens: {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../src/clock.ts';
+import { createEndOfConsents } from '../../src/consents/consents-of-client-store.ts';
 import { openDatabase } from '../../src/database/client.ts';
 import type { Database } from '../../src/database/client.ts';
 import { createEncryption } from '../../src/security/encryption.ts';
@@ -17,6 +19,7 @@ export interface StoreGround {
   stored: TestDatabase;
   encryption: ReturnType<typeof createEncryption>;
   digestKey: Buffer;
+  endConsents: ReturnType<typeof createEndOfConsents>;
   close(): Promise<void>;
 }
 
@@ -40,6 +43,7 @@ export async function storeGround(): Promise<StoreGround> {
     stored,
     encryption: createEncryption([randomBytes(32)]),
     digestKey: randomBytes(32),
+    endConsents: createEndOfConsents(systemClock),
     async close() {
       await Promise.all([database.close(), other.close()]);
       await stored.close();

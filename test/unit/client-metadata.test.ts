@@ -70,6 +70,53 @@ describe('Client metadata', () => {
   }
 });
 
+describe('The name of a client', () => {
+  const takes = (client_name: string) => accepts({ ...web, client_name });
+
+  it.each([
+    'Bank',
+    'Ünï-Bänk 24',
+    'بنك',
+    'می\u200cخواهم', // Persian joins "می" and "خواهم" by a ZWNJ
+    'क्\u200dष', // Devanagari's half form needs the ZWJ
+    '銀行',
+    '\u{1F469}\u200d\u{1F4BB} Pay',
+    'I \u2764\ufe0f 2 Pay',
+  ])('may be %s', (name) => {
+    expect(takes(name)).toBe(true);
+  });
+
+  it.each([
+    ['empty', ''],
+    ['white space', ' \u00a0\u3000'],
+    ['punctuation', '...'],
+    ['a zero-width space', '\u200b'],
+    ['a zero-width space in a word', 'Ba\u200bnk'],
+    ['a byte order mark', '\ufeffBank'],
+    ['a Hangul filler', '\u3164'],
+    ['a Hangul filler beside a word', 'Bank\u3164'],
+    ['a halfwidth filler', '\uffa0'],
+    ['a soft hyphen', 'Ba\u00adnk'],
+    ['a bidi override', 'Bank \u202egpj'],
+    ['a bidi isolate', 'Bank \u2066x\u2069'],
+    ['a mark of direction', 'Bank\u200f'],
+    ['a tag', 'Bank\u{e0041}'],
+    ['a line feed', 'Bank\nis safe'],
+    ['a line separator', 'Bank\u2028is safe'],
+    ['U+0000', 'Bank\0'],
+    ['a lone surrogate', 'Bank\ud800'],
+    ['a joiner at its end', 'Bank\u200d'],
+    ['a joiner at its beginning', '\u200cBank'],
+    ['joiners in a row', 'Ba\u200c\u200dnk'],
+    ['a variation selector alone', ' \ufe0fBank'],
+    ['a joiner in a word that needs none', 'Ba\u200cnk'],
+    ['a variation selector in a word', 'Ba\ufe0fnk'],
+    ['a private-use character', 'Bank\ue000'],
+  ])('is never %s', (_what, name) => {
+    expect(takes(name)).toBe(false);
+  });
+});
+
 describe('A redirect URI', () => {
   const takes = (application_type: 'web' | 'native', uri: string) =>
     accepts({ client_id: 'x', application_type, redirect_uris: [uri] });

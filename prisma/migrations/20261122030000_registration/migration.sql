@@ -9,6 +9,7 @@ CREATE TABLE "client_registrations" (
     "only_of" TEXT,
     "token_digest" BYTEA NOT NULL,
     "certificate_subject" TEXT NOT NULL,
+    "offered" JSONB NOT NULL DEFAULT '{}',
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "client_registrations_pkey" PRIMARY KEY ("client_id")
