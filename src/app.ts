@@ -9,7 +9,7 @@ import { createRoutes } from './assembly/routes.ts';
 import { cookieKeysOf } from './assembly/settings.ts';
 import type { AppDependencies, AppSettings } from './assembly/settings.ts';
 import { createStorage } from './assembly/storage.ts';
-import { isRegistrationOffered } from './clients/registration-parts.ts';
+import { isRegistrationOffered } from './clients/registration/registration-parts.ts';
 import { isDatabaseUnavailable } from './database/unavailable.ts';
 import { prepareCertificate, receiveFromProxies } from './http/arrivals.ts';
 import { securityHeaders } from './http/headers.ts';

@@ -1,5 +1,5 @@
 import type Koa from 'koa';
-import { consentApiOf } from '../consents/consent-parts-api.ts';
+import { consentApiOf } from '../consents/api/consent-parts-api.ts';
 import { createClientTokens } from '../provider/client-tokens.ts';
 import type { Parts } from './parts.ts';
 import { servedClients } from './served-clients.ts';

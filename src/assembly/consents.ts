@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { createAccountDirectory, demoAccounts } from '../consents/account-directory-api.ts';
+import { createAccountDirectory, demoAccounts } from '../consents/api/account-directory-api.ts';
 import { noAccounts } from '../consents/accounts.ts';
 import type { AccountsOf } from '../consents/accounts.ts';
 import {
@@ -7,7 +7,7 @@ import {
   faultOfDetail,
   lodgeDetail,
   scopeOfDetail,
-} from '../consents/consent-details-api.ts';
+} from '../consents/api/consent-details-api.ts';
 import { isConsentId } from '../consents/consent.ts';
 import { createLodging } from '../consents/lodging.ts';
 import { plain } from '../consents/regimes/plain.ts';

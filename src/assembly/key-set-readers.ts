@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { routes } from '../provider/routes.ts';
 import { createReaderStore } from '../signing-keys/reader-store.ts';
-import { certificateSubjectMatches } from '../tls/certificate-subject.ts';
+import { certificateSubjectMatches } from '../tls/names/certificate-subject.ts';
 import type { Parts } from './parts.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 

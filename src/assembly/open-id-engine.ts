@@ -1,5 +1,5 @@
 import type { JWK } from 'jose';
-import { isRegistrationOffered } from '../clients/registration-parts.ts';
+import { isRegistrationOffered } from '../clients/registration/registration-parts.ts';
 import { claimsOf } from '../customers/customer.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { createEngine } from '../provider/engine.ts';

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
-import { addRegistrationRoutes } from '../clients/registration-api.ts';
-import { registrationsOf } from '../clients/registration-parts.ts';
-import { createRegistrationStores } from '../clients/registration-store.ts';
+import { addRegistrationRoutes } from '../clients/registration/registration-api.ts';
+import { registrationsOf } from '../clients/registration/registration-parts.ts';
+import { createRegistrationStores } from '../clients/registration/registration-store.ts';
 import { createClientTokens } from '../provider/client-tokens.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';

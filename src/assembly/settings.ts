@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
 import type { SecurityProfile } from '../clients/profiles.ts';
-import type { RegistrationSettings } from '../clients/registration-parts.ts';
+import type { RegistrationSettings } from '../clients/registration/registration-parts.ts';
 import type { Clock } from '../clock.ts';
 import type { PasswordHashCost, PasswordHashLimits } from '../customers/password.ts';
 import type { ChangeSource } from '../database/changes.ts';

@@ -1,7 +1,7 @@
-import { subjectText } from '../clients/certificate-rule.ts';
-import type { PresentedCertificate } from '../clients/registration-ports.ts';
-import type { Examination } from '../clients/registration-request.ts';
-import { scopeText } from '../clients/registration.ts';
+import { subjectText } from '../clients/registration/certificate-rule.ts';
+import type { PresentedCertificate } from '../clients/registration/registration-ports.ts';
+import type { Examination } from '../clients/registration/registration-request.ts';
+import { scopeText } from '../clients/registration/registration.ts';
 import type { Clock } from '../clock.ts';
 import { fields } from './output.ts';
 import type { Answer } from './output.ts';

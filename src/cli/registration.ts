@@ -1,11 +1,11 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { InitialAccessTokenStore } from '../clients/initial-access-token-store.ts';
+import type { InitialAccessTokenStore } from '../clients/registration/initial-access-token-store.ts';
 import { securityProfiles } from '../clients/profiles.ts';
 import type { SecurityProfile } from '../clients/profiles.ts';
-import { newClientId } from '../clients/registrations.ts';
-import type { RegistrationRequest } from '../clients/registration-request.ts';
-import { fault } from '../clients/registration.ts';
+import { newClientId } from '../clients/registration/registrations.ts';
+import type { RegistrationRequest } from '../clients/registration/registration-request.ts';
+import { fault } from '../clients/registration/registration.ts';
 import { Problem } from '../problem.ts';
 import { registrationCheck } from '../startup/registration-check.ts';
 import { addCommand, print } from './command.ts';

@@ -7,7 +7,7 @@ import { Problem } from '../problem.ts';
 import { accountsToOffer, chosenAccounts } from './accounts.ts';
 import type { AccountsOf } from './accounts.ts';
 import type { Consent, OfferedAccount } from './consent-codec.ts';
-import { detailOf } from './consent-details-api.ts';
+import { detailOf } from './api/consent-details-api.ts';
 import type { Recorder } from './consent-ports.ts';
 import type { ConsentStore, MoveFacts } from './consent-store.ts';
 import { consentWords } from './consent-words.ts';

@@ -10,8 +10,11 @@ import { promisify } from 'node:util';
 import { secondsFromNow, type Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import { subjectElement } from '../tls/certificate-fields.ts';
-import { parseDistinguishedName } from '../tls/distinguished-name-text.ts';
-import { encodeDistinguishedName, type DistinguishedName } from '../tls/distinguished-name.ts';
+import { parseDistinguishedName } from '../tls/names/distinguished-name-text.ts';
+import {
+  encodeDistinguishedName,
+  type DistinguishedName,
+} from '../tls/names/distinguished-name.ts';
 import { buildCertificate, type CertificateExtension } from './certificate-builder.ts';
 import {
   authorityExtensions,

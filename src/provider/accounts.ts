@@ -42,7 +42,7 @@ interface LimitedClient {
 }
 
 /** Whether the client may have the claim: its `scope` metadata, where it has any, limits it to what those scopes open. */
-export function isOpenTo(client: LimitedClient, claim: string): boolean {
+function isOpenTo(client: LimitedClient, claim: string): boolean {
   if (client.scope === undefined || aboutTheLogin.includes(claim)) return true;
   const opening = client.scope.split(' ').filter((scope) => Object.hasOwn(claimsByScope, scope));
   return opening.some((scope) => claimsByScope[scope]?.includes(claim));

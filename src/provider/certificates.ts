@@ -1,5 +1,8 @@
 import type { RequestContext } from '../observability/request-context.ts';
-import { certificateSubjectMatches, explainSubjectMismatch } from '../tls/certificate-subject.ts';
+import {
+  certificateSubjectMatches,
+  explainSubjectMismatch,
+} from '../tls/names/certificate-subject.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';
 import type { Share } from './ports.ts';
 

@@ -5,8 +5,8 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import { currentRequest } from '../observability/request-context.ts';
-import { formatDistinguishedName } from '../tls/distinguished-name-text.ts';
-import { distinguishedNameOf } from '../tls/distinguished-name.ts';
+import { formatDistinguishedName } from '../tls/names/distinguished-name-text.ts';
+import { distinguishedNameOf } from '../tls/names/distinguished-name.ts';
 import { ipAddressBytes } from '../tls/ip-address.ts';
 import type { Reader, ReaderStore } from './reader-store.ts';
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { JWK } from 'jose';
-import type { Directory } from '../clients/directory.ts';
+import type { Directory } from '../clients/registration/directory.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
 import { productionProblems } from '../config/invariants.ts';

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { examinationOf } from '../clients/registration-parts.ts';
-import type { PresentedCertificate } from '../clients/registration-ports.ts';
+import { examinationOf } from '../clients/registration/registration-parts.ts';
+import type { PresentedCertificate } from '../clients/registration/registration-ports.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
 import { developmentFiles } from '../development/material.ts';

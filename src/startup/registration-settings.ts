@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { Directory } from '../clients/directory.ts';
-import { parseKeySet } from '../clients/key-set.ts';
-import type { RegistrationSettings } from '../clients/registration-parts.ts';
+import type { Directory } from '../clients/registration/directory.ts';
+import { parseKeySet } from '../clients/registration/key-set.ts';
+import type { RegistrationSettings } from '../clients/registration/registration-parts.ts';
 import { readDirectories } from '../config/directories.ts';
 import type { Configuration } from '../config/schema.ts';
 import { isSandboxIssuer } from '../development/sandbox-directory.ts';

@@ -4,8 +4,8 @@ import type { Configuration } from '../config/schema.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
-import { createRevocation } from '../tls/revocation.ts';
-import type { RevocationService, RevocationSettings } from '../tls/revocation.ts';
+import { createRevocation } from '../tls/revocation/revocation.ts';
+import type { RevocationService, RevocationSettings } from '../tls/revocation/revocation.ts';
 import { readTruststore } from '../tls/truststore.ts';
 
 interface Dependencies {

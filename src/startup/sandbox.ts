@@ -1,4 +1,4 @@
-import type { Directory } from '../clients/directory.ts';
+import type { Directory } from '../clients/registration/directory.ts';
 import { readDirectories } from '../config/directories.ts';
 import type { Configuration } from '../config/schema.ts';
 import type { PrivateFiles } from '../development/private-files.ts';

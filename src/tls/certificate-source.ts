@@ -6,16 +6,16 @@ import type { Metrics } from '../observability/metrics.ts';
 import { Problem } from '../problem.ts';
 import { clientCertificateOf, judgeCertificate } from './client-certificate.ts';
 import type { ClientCertificate } from './client-certificate.ts';
-import { createDropReport } from './dropped-headers.ts';
-import type { DropReason } from './dropped-headers.ts';
-import { forwardedAddress } from './forwarded-address.ts';
-import type { AddressHeaderKind } from './forwarded-address.ts';
-import { certificateHeaders } from './forwarded-certificate.ts';
-import type { CertificateHeaderKind, HeaderLines } from './forwarded-certificate.ts';
-import { isCertificateHeader, takeForwardedHeaders } from './forwarded-headers.ts';
-import { createForwardedSource } from './forwarded-source.ts';
-import { createProxyAuthentication } from './proxy-authentication.ts';
-import type { ProxyTrust, RecognisedProxy } from './proxy-authentication.ts';
+import { createDropReport } from './proxies/dropped-headers.ts';
+import type { DropReason } from './proxies/dropped-headers.ts';
+import { forwardedAddress } from './proxies/forwarded-address.ts';
+import type { AddressHeaderKind } from './proxies/forwarded-address.ts';
+import { certificateHeaders } from './proxies/forwarded-certificate.ts';
+import type { CertificateHeaderKind, HeaderLines } from './proxies/forwarded-certificate.ts';
+import { isCertificateHeader, takeForwardedHeaders } from './proxies/forwarded-headers.ts';
+import { createForwardedSource } from './proxies/forwarded-source.ts';
+import { createProxyAuthentication } from './proxies/proxy-authentication.ts';
+import type { ProxyTrust, RecognisedProxy } from './proxies/proxy-authentication.ts';
 import { readTruststore } from './truststore.ts';
 
 /** What the authorities say of the certificates that they issued. */

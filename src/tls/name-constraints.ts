@@ -3,7 +3,7 @@ import { Problem } from '../problem.ts';
 import { extensionValue, subjectElement } from './certificate-fields.ts';
 import { textOfDer } from './der-text.ts';
 import { derChildren, derTag, readDer, type DerElement } from './der.ts';
-import { distinguishedNameOf, sameDistinguishedName } from './distinguished-name.ts';
+import { distinguishedNameOf, sameDistinguishedName } from './names/distinguished-name.ts';
 
 /** A GeneralName (RFC 5280 §4.2.1.6): its context tag and content. */
 type GeneralName = Pick<DerElement, 'tag' | 'content'>;

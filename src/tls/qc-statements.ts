@@ -4,7 +4,7 @@ import * as pkijs from 'pkijs';
 import { Problem } from '../problem.ts';
 import { extensionValue } from './certificate-fields.ts';
 import { readDer } from './der.ts';
-import { distinguishedNameOf } from './distinguished-name.ts';
+import { distinguishedNameOf } from './names/distinguished-name.ts';
 
 /** What a payment service provider may be (ETSI TS 119 495 §4.2): account servicing, initiation, information, card issuing. */
 export type Psd2Role = 'PSP_AS' | 'PSP_PI' | 'PSP_AI' | 'PSP_IC';

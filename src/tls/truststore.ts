@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
-import { formatDistinguishedName } from './distinguished-name-text.ts';
-import { distinguishedNameOf } from './distinguished-name.ts';
+import { formatDistinguishedName } from './names/distinguished-name-text.ts';
+import { distinguishedNameOf } from './names/distinguished-name.ts';
 
 /** The authorities whose client certificates are trusted. */
 export interface Truststore {

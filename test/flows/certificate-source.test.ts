@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { secondsFromNow, systemClock } from '../../src/clock.ts';
 import type { Revocation } from '../../src/tls/certificate-source.ts';
-import { certificateHeaderKinds } from '../../src/tls/forwarded-certificate.ts';
+import { certificateHeaderKinds } from '../../src/tls/proxies/forwarded-certificate.ts';
 import { intermediate } from '../support/certificate-chains.ts';
 import { clientCertificate } from '../support/certificates.ts';
 import { bySecret, certificateWorld, proxySecret } from '../support/certificate-world.ts';

@@ -6,10 +6,10 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { secondsFromNow, systemClock, type Clock } from '../../src/clock.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { buildCertificate } from '../../src/development/certificate-builder.ts';
-import { certificateSubjectMatches } from '../../src/tls/certificate-subject.ts';
+import { certificateSubjectMatches } from '../../src/tls/names/certificate-subject.ts';
 import { clientCertificateOf, type ClientCertificate } from '../../src/tls/client-certificate.ts';
-import { parseDistinguishedName } from '../../src/tls/distinguished-name-text.ts';
-import { encodeDistinguishedName } from '../../src/tls/distinguished-name.ts';
+import { parseDistinguishedName } from '../../src/tls/names/distinguished-name-text.ts';
+import { encodeDistinguishedName } from '../../src/tls/names/distinguished-name.ts';
 import { createMutualTlsListener } from '../../src/tls/listeners.ts';
 import {
   clientCertificate,

@@ -1,7 +1,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import type * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { certificateHeaderKinds } from '../../src/tls/forwarded-certificate.ts';
+import { certificateHeaderKinds } from '../../src/tls/proxies/forwarded-certificate.ts';
 import { issuedBy } from '../support/attack.ts';
 import { createTestCertificates } from '../support/certificates.ts';
 import { authorize, callbacks, postForm, userinfo } from '../support/journey.ts';

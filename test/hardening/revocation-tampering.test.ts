@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { Problem } from '../../src/problem.ts';
-import { readRevocationList } from '../../src/tls/revocation-crl.ts';
+import { readRevocationList } from '../../src/tls/revocation/revocation-crl.ts';
 import { clientCertificate } from '../support/certificates.ts';
 import { namesLists, namesResponder, ocspAnswer, revocationList } from '../support/revocation.ts';
 import { createRevocationWorld, x509 } from '../support/revocation-world.ts';

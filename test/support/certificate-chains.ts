@@ -16,8 +16,8 @@ import {
   type CertificateExtension,
 } from '../../src/development/certificate-builder.ts';
 import { subjectElement } from '../../src/tls/certificate-fields.ts';
-import { parseDistinguishedName } from '../../src/tls/distinguished-name-text.ts';
-import { encodeDistinguishedName } from '../../src/tls/distinguished-name.ts';
+import { parseDistinguishedName } from '../../src/tls/names/distinguished-name-text.ts';
+import { encodeDistinguishedName } from '../../src/tls/names/distinguished-name.ts';
 import { derTag, writeDer } from '../../src/tls/der.ts';
 
 /** What an intermediate authority's certificate says; in order unless told. */

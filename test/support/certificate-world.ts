@@ -8,7 +8,7 @@ import {
   type ProxySettings,
   type Revocation,
 } from '../../src/tls/certificate-source.ts';
-import type { CertificateHeaderKind } from '../../src/tls/forwarded-certificate.ts';
+import type { CertificateHeaderKind } from '../../src/tls/proxies/forwarded-certificate.ts';
 import { createMutualTlsListener } from '../../src/tls/listeners.ts';
 import { clientCertificate, createTestCertificates } from './certificates.ts';
 import { proxyHeaders } from './forwarded.ts';

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import type { CertificateHeaderKind } from '../../src/tls/forwarded-certificate.ts';
+import type { CertificateHeaderKind } from '../../src/tls/proxies/forwarded-certificate.ts';
 
 /** A certificate's DER, base64. */
 export function base64Of(pem: string): string {

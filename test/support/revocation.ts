@@ -13,8 +13,8 @@ import {
 } from '../../src/development/certificate-builder.ts';
 import { serialNumberOf, subjectElement } from '../../src/tls/certificate-fields.ts';
 import { derTag, writeDer } from '../../src/tls/der.ts';
-import { parseDistinguishedName } from '../../src/tls/distinguished-name-text.ts';
-import { encodeDistinguishedName } from '../../src/tls/distinguished-name.ts';
+import { parseDistinguishedName } from '../../src/tls/names/distinguished-name-text.ts';
+import { encodeDistinguishedName } from '../../src/tls/names/distinguished-name.ts';
 import { newKeys } from './certificate-chains.ts';
 
 const hour = 3_600_000;

@@ -3,7 +3,10 @@ import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { createAccountDirectory, demoAccounts } from '../../src/consents/account-directory-api.ts';
+import {
+  createAccountDirectory,
+  demoAccounts,
+} from '../../src/consents/api/account-directory-api.ts';
 import { accountsToOffer, chosenAccounts, noAccounts } from '../../src/consents/accounts.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { createOutboundFetch } from '../../src/security/outbound-fetch.ts';

@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { secondsFromNow, systemClock } from '../../src/clock.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { findCertificatePath } from '../../src/tls/certificate-path.ts';
-import { parseDistinguishedName } from '../../src/tls/distinguished-name-text.ts';
-import { encodeDistinguishedName } from '../../src/tls/distinguished-name.ts';
+import { parseDistinguishedName } from '../../src/tls/names/distinguished-name-text.ts';
+import { encodeDistinguishedName } from '../../src/tls/names/distinguished-name.ts';
 import { derTag, writeDer } from '../../src/tls/der.ts';
 import {
   intermediate,

@@ -7,8 +7,8 @@ import {
   certificateSubjectMatches,
   explainSubjectMismatch,
   type CertificateSubjectProperty,
-} from '../../src/tls/certificate-subject.ts';
-import { encodeDistinguishedName } from '../../src/tls/distinguished-name.ts';
+} from '../../src/tls/names/certificate-subject.ts';
+import { encodeDistinguishedName } from '../../src/tls/names/distinguished-name.ts';
 import { ipAddressBytes } from '../../src/tls/ip-address.ts';
 import { createTestCertificates, clientCertificate, testSubject } from '../support/certificates.ts';
 

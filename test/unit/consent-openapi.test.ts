@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { consentOpenApi } from '../../src/consents/consent-openapi-api.ts';
+import { consentOpenApi } from '../../src/consents/api/consent-openapi-api.ts';
 
 type Json = Record<string, unknown>;
 

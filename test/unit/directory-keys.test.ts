@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createDirectoryKeys } from '../../src/clients/directory-keys.ts';
+import { createDirectoryKeys } from '../../src/clients/registration/directory-keys.ts';
 import { declaredDirectory } from '../../src/config/directories.ts';
 import { testKey } from '../support/directory.ts';
 

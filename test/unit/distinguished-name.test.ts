@@ -5,13 +5,13 @@ import {
   formatDistinguishedName,
   maxDistinguishedNameLength,
   parseDistinguishedName,
-} from '../../src/tls/distinguished-name-text.ts';
+} from '../../src/tls/names/distinguished-name-text.ts';
 import {
   distinguishedNameOf,
   encodeDistinguishedName,
   sameDistinguishedName,
   type DistinguishedName,
-} from '../../src/tls/distinguished-name.ts';
+} from '../../src/tls/names/distinguished-name.ts';
 import { Problem } from '../../src/problem.ts';
 
 /** Written by OpenSSL 3.0 with `string_mask=utf8only` and with `pkix` (BMPString, T61String). */

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { isIP } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { forwardedAddress, type AddressHeaderKind } from '../../src/tls/forwarded-address.ts';
+import {
+  forwardedAddress,
+  type AddressHeaderKind,
+} from '../../src/tls/proxies/forwarded-address.ts';
 
 function read(kind: AddressHeaderKind, values: string[], hops = 1): string | undefined {
   return forwardedAddress(kind, new Map([[kind, values]]), hops);

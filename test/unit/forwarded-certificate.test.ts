@@ -8,8 +8,8 @@ import {
   certificateHeaders,
   readForwardedCertificate,
   type CertificateHeaderKind,
-} from '../../src/tls/forwarded-certificate.ts';
-import { createForwardedSource } from '../../src/tls/forwarded-source.ts';
+} from '../../src/tls/proxies/forwarded-certificate.ts';
+import { createForwardedSource } from '../../src/tls/proxies/forwarded-source.ts';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
 import { base64Of, proxyHeaders } from '../support/forwarded.ts';
 

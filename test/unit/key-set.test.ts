@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fetchKeySet } from '../../src/clients/key-set.ts';
+import { fetchKeySet } from '../../src/clients/registration/key-set.ts';
 
 const url = 'https://tpp.example.com/jwks';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createRevocationCache } from '../../src/tls/revocation-cache.ts';
+import { createRevocationCache } from '../../src/tls/revocation/revocation-cache.ts';
 import { createTestCertificates } from '../support/certificates.ts';
 import { hoursFromNow, revocationList } from '../support/revocation.ts';
 import { createRevocationWorld, x509 } from '../support/revocation-world.ts';

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { objectIdentifier } from '../../src/development/certificate-builder.ts';
 import { derTag, writeDer } from '../../src/tls/der.ts';
-import { verifySignature } from '../../src/tls/signature.ts';
+import { verifySignature } from '../../src/tls/revocation/signature.ts';
 
 const data = Buffer.from('what was signed');
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });

@@ -1,15 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readCompactJws } from '../../src/clients/compact-jws.ts';
+import { readCompactJws } from '../../src/clients/registration/compact-jws.ts';
 import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
 import {
   permissionsOfRoles,
   permittedAmong,
   permittedByBoth,
-} from '../../src/clients/directory.ts';
-import { readAsked, registrableMembers } from '../../src/clients/registration-metadata.ts';
-import { parseStatementClaims } from '../../src/clients/software-statement-metadata.ts';
-import type { SoftwareStatement } from '../../src/clients/software-statement-metadata.ts';
+} from '../../src/clients/registration/directory.ts';
+import {
+  readAsked,
+  registrableMembers,
+} from '../../src/clients/registration/registration-metadata.ts';
+import { parseStatementClaims } from '../../src/clients/registration/software-statement-metadata.ts';
+import type { SoftwareStatement } from '../../src/clients/registration/software-statement-metadata.ts';
 
 const names = {
   softwareId: 'software_id',

@@ -1,0 +1,35 @@
+import type Koa from 'koa';
+import type { Clock } from '../../clock.ts';
+import { createConsentAccess } from '../consent-access.ts';
+import { createConsentApi } from './consent-api.ts';
+import type {
+  AuthenticateServer,
+  CertificateOf,
+  FindClientToken,
+  Recorder,
+} from '../consent-ports.ts';
+import { createStatusAnswer } from './consent-status-api.ts';
+import type { ConsentStore } from '../consent-store.ts';
+import { createLodging } from '../lodging.ts';
+
+interface Dependencies {
+  mtlsOrigin: string;
+  /** What `aud` of a client's token must name; without it no token opens the API. */
+  resource: string | undefined;
+  consents: ConsentStore;
+  findClientToken: FindClientToken;
+  authenticate: AuthenticateServer;
+  certificateOf: CertificateOf;
+  audit: Recorder;
+  clock: Clock;
+}
+
+/** The consent APIs, put together. */
+export function consentApiOf(deps: Dependencies): Koa.Middleware {
+  return createConsentApi({
+    ...deps,
+    authorize: createConsentAccess(deps),
+    lodging: createLodging(deps),
+    answerStatus: createStatusAnswer(deps),
+  });
+}
