@@ -61,7 +61,7 @@ function commandsFor({ name, resource, scopes }: SandboxSoftware, { files, mtlsO
   const quotedPath = (file: string) => quoted(files.pathOf(file));
   const registered = quotedPath(sandboxPath(name, 'registered'));
   const curl = [
-    `curl --cacert ${quotedPath(developmentFiles.authority)}`,
+    `curl -sS --cacert ${quotedPath(developmentFiles.authority)}`,
     `--cert ${quotedPath(sandboxPath(name, 'certificate'))}`,
     `--key ${quotedPath(sandboxPath(name, 'key'))}`,
   ].join(' ');

@@ -6,7 +6,7 @@ export const consentSettings = {
     variable: 'COUNTERSIGN_CONSENTS_RESOURCE',
     type: optionalText,
     sentence:
-      'The resource server whose client-credentials tokens open the consent APIs; COUNTERSIGN_DEFAULT_RESOURCE where it is not set.',
+      'The resource server whose client-credentials tokens open the consent APIs; COUNTERSIGN_DEFAULT_RESOURCE where it is not set, and in development then the sample API.',
   }),
   consentsRequired: setting({
     variable: 'COUNTERSIGN_CONSENTS_REQUIRED',

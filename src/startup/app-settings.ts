@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { AppSettings } from '../assembly/settings.ts';
 import type { Configuration } from '../config/schema.ts';
+import { sampleResource } from '../development/sample-data.ts';
 import type { Material } from './material.ts';
 import { registrationSettings } from './registration-settings.ts';
 
@@ -22,7 +23,7 @@ export function appSettings(configuration: Configuration, material: Material): A
     pairwiseSalt: material.pairwiseSalt,
     defaultResource: configuration.defaultResource,
     consents: {
-      resource: configuration.consentsResource ?? configuration.defaultResource,
+      resource: consentsResource(configuration),
       required: configuration.consentsRequired,
       accounts: accountsFrom(configuration),
     },
@@ -74,6 +75,13 @@ function accountsFrom(configuration: Configuration): AppSettings['consents']['ac
         ? undefined
         : { certificatePem: accountsCertificate, privateKeyPem: accountsPrivateKey },
   };
+}
+
+/** In development the sandbox's third parties have tokens for the sample API. */
+function consentsResource(configuration: Configuration): string | undefined {
+  const { environment, defaultResource } = configuration;
+  const sample = environment === 'development' ? sampleResource : undefined;
+  return configuration.consentsResource ?? defaultResource ?? sample;
 }
 
 function proxiesOf(configuration: Configuration): AppSettings['proxies'] {

@@ -95,6 +95,14 @@ describe('The sandbox makes a third party', () => {
       scope: 'accounts payments',
       cnf: { 'x5t#S256': expect.any(String) as unknown },
     });
+
+    const [curl = ''] = (commands['token'] ?? '').split(' -d ');
+    const [, origin = ''] = / (https:\S+)\/token$/.exec(commands['token'] ?? '') ?? [];
+    const consents = `${origin}/open-banking/v4.0/aisp/account-access-consents`;
+    const unknown = await paste(
+      `${curl} -H 'Authorization: Bearer ${String(token)}' ${consents}/unknown`,
+    );
+    expect(JSON.stringify(unknown)).toContain('U011'); // let in, and told that there is no such consent
   });
 
   it('and gives it a fresh statement when it asks', async () => {
