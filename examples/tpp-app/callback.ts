@@ -9,7 +9,10 @@ export interface Website {
   close(): void;
 }
 
-const page = '<!doctype html><html lang="en"><title>Sample TPP</title><h1>Welcome back</h1>';
+function page(isRefusal: boolean): string {
+  const heading = isRefusal ? 'You have not allowed it' : 'Welcome back';
+  return `<!doctype html><html lang="en"><title>Sample TPP</title><h1>${heading}</h1>`;
+}
 
 /** Listens at the redirect URI. */
 export async function openWebsite(redirectUri: string, tls: TlsFiles): Promise<Website> {
@@ -23,7 +26,7 @@ export async function openWebsite(redirectUri: string, tls: TlsFiles): Promise<W
       'content-type': 'text/html; charset=utf-8',
       'referrer-policy': 'no-referrer',
     });
-    response.end(isCallback ? page : '');
+    response.end(isCallback ? page(url.searchParams.has('error')) : '');
     if (isCallback) resolve(url);
   });
   server.listen(Number(port), '127.0.0.1');

@@ -11,6 +11,12 @@ import type { Method, Registered } from './registration.ts';
 import { readSoftware } from './software.ts';
 import type { Software } from './software.ts';
 
+process.on('uncaughtException', (error) => {
+  console.error(reasonOf(error));
+  // eslint-disable-next-line n/no-process-exit -- the website may still be listening
+  process.exit(1);
+});
+
 const ownKeys = path.resolve(import.meta.dirname, '../../keys');
 
 const { values } = parseArgs({
@@ -92,4 +98,11 @@ async function clean(): Promise<void> {
 
 function show(title: string, content: unknown): void {
   console.log(`\n${title}\n${JSON.stringify(content, null, 2)}`);
+}
+
+/** What went wrong in a line: the bank's words where it has said some. */
+function reasonOf(error: Error): string {
+  const { error: code, error_description: description } = error as Error & Record<string, unknown>;
+  const said = [code, description].filter((part) => typeof part === 'string').join(': ');
+  return said === '' ? error.message : `The bank says ${said}`;
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { JWK } from 'jose';
 import type { TlsFiles } from './mutual-tls.ts';
@@ -26,6 +26,9 @@ export interface Software {
 /** Reads what `countersign sandbox tpp <name>` wrote. */
 export function readSoftware(keysDirectory: string, name: string): Software {
   const folder = path.join(keysDirectory, 'sandbox', name);
+  if (!existsSync(folder)) {
+    throw new Error(`There is no ${folder}: npm run countersign -- sandbox tpp ${name}`);
+  }
   const text = (file: string) => readFileSync(path.join(folder, file), 'utf8');
   const shared = (file: string) => readFileSync(path.join(keysDirectory, file), 'utf8');
   const ca = shared('ca.crt');

@@ -195,7 +195,8 @@ function periodFaults(terms: ConsentTerms, { longestDays }: Regime, now: Date): 
   if (expiresAt !== undefined && expiresAt <= now) fault('expiresAt', 'the end must lie ahead');
   const isLimited = type === 'accounts' && longestDays !== undefined;
   if (isLimited && isLongerThan(longestDays, expiresAt, now)) {
-    fault('expiresAt', `access may last ${String(longestDays)} days at most`);
+    const limit = `access may last ${String(longestDays)} days at most`;
+    fault('expiresAt', expiresAt === undefined ? `the end must be given: ${limit}` : limit);
   }
   if (from !== undefined && to !== undefined && to < from) {
     fault('transactionsFrom', 'the beginning must not lie after the end');

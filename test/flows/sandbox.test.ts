@@ -208,6 +208,21 @@ describe('The sample application', () => {
     return told;
   }
 
+  it.each([
+    ['a name that nobody has', ['--name', 'nobody'], /^There is no .*sandbox tpp nobody\n$/],
+    ['an option that there is not', ['--nam', 'shop'], /^Unknown option '--nam'.*\n$/],
+    ['a method that there is not', ['--name', 'smiler', '--auth', 'smile'], /^--auth is .*\n$/],
+  ])('says in a line what is wrong with %s', async (_what, words, reason) => {
+    if (words.includes('smiler')) await newThirdParty('smiler');
+    const { exitCode, errors } = await startScript(app, place, [
+      ...words,
+      '--keys',
+      place.keysDirectory,
+    ]).end();
+    expect(exitCode).toBe(1);
+    expect(errors).toMatch(reason);
+  });
+
   it('gets a FAPI 2.0 token and uses it, by a real browser', { timeout: timeoutMs }, async () => {
     await newThirdParty('shop', ['--roles', 'AISP,PISP']);
     const { output, url } = await runApp('shop', 'alex');
