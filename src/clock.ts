@@ -16,3 +16,6 @@ export function epochSeconds(clock: Clock): number {
 export function secondsFromNow(clock: Clock, seconds: number): Date {
   return new Date(clock.now().getTime() + seconds * 1000);
 }
+
+/** Seconds that another party's clock may be ahead: FAPI 2.0 §5.3.2.1-13 has us accept 10 and refuse 60. */
+export const clockLeadSeconds = 15;

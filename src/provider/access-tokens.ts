@@ -17,13 +17,17 @@ export interface CurrentAccessToken {
   keyThumbprint: string | undefined;
 }
 
+type TokenClients = Pick<Clients, 'metadataOf' | 'permissionsOf'>;
+
 interface Dependencies {
-  clients: Pick<Clients, 'metadataOf' | 'permissionsOf'>;
+  clients: TokenClients;
   isCustomerActive: (id: string) => Promise<boolean>;
 }
 
 /** What oidc-provider's tokens of both kinds have. */
-interface TokenFacts {
+interface FoundToken {
+  isValid: boolean;
+  clientId?: string | undefined;
   scope?: string | undefined;
   aud?: string | string[] | undefined;
   exp?: number | undefined;
@@ -46,18 +50,28 @@ export function createAccessTokens(
 
   return async function findAccessToken(token) {
     const found = await find(token);
-    const clientId = found?.clientId;
-    if (found === undefined || clientId === undefined || !found.isValid) return undefined;
-    if ((await clients.metadataOf(clientId)) === undefined) return undefined;
+    if (found === undefined) return undefined;
     const customerId = 'accountId' in found ? found.accountId : undefined;
     if (customerId !== undefined && !(await isCustomerActive(customerId))) return undefined;
-    const facts = factsOf(found);
-    const scopes = await remainingScopes({ clientId, ...facts }, clients);
-    return scopes && { clientId, customerId, ...facts, scopes };
+    const current = await currentToken(found, clients);
+    return current && { ...current, customerId };
   };
 }
 
-function factsOf({ scope, aud, exp, jkt, 'x5t#S256': thumbprint }: TokenFacts) {
+/** What a token that was found is good for; undefined when it is not valid, or its client may have none of it any more. */
+export async function currentToken(
+  found: FoundToken,
+  clients: TokenClients,
+): Promise<Omit<CurrentAccessToken, 'customerId'> | undefined> {
+  const { clientId } = found;
+  if (clientId === undefined || !found.isValid) return undefined;
+  if ((await clients.metadataOf(clientId)) === undefined) return undefined;
+  const facts = factsOf(found);
+  const scopes = await remainingScopes({ clientId, ...facts }, clients);
+  return scopes && { clientId, ...facts, scopes };
+}
+
+function factsOf({ scope, aud, exp, jkt, 'x5t#S256': thumbprint }: FoundToken) {
   return {
     scopes: scope?.split(' ') ?? [],
     audiences: [aud ?? []].flat(),

@@ -1,10 +1,10 @@
 import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
 import type { Client } from 'oidc-provider';
-import { epochSeconds } from '../clock.ts';
+import { clockLeadSeconds, epochSeconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { rejectReplayedProof } from './dpop.ts';
-import { clockLeadSeconds, headerFault, issuedFault } from './jwt-rules.ts';
+import { headerFault, issuedFault } from './jwt-rules.ts';
 import type { Clients, Share } from './ports.ts';
 import { isFapi } from './security-profile.ts';
 import type { SingleUseStore } from './single-use-store.ts';

@@ -1,7 +1,7 @@
 import type { Client, KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Consents, NamedConsent } from './ports.ts';
-import { consentScopePrefix, openidScopes } from './resources.ts';
+import { consentScopePrefix, resourceScopesAmong } from './resources.ts';
 
 /** The claim by which UK requests name a consent, and by which ID tokens echo it. */
 export const intentClaim = 'openbanking_intent_id';
@@ -79,7 +79,7 @@ interface Rules {
 export async function checkConsent(ctx: KoaContextWithOIDC, rules: Rules): Promise<void> {
   const { params, client, session } = ctx.oidc;
   const naming = consentNaming(params ?? {});
-  const scopes = resourceScopesOf(ctx);
+  const scopes = resourceScopesAmong([...ctx.oidc.requestParamScopes]);
   if (client === undefined) return;
   if (naming.consentId === undefined) {
     if (naming.detail === undefined) rejectWithoutConsent(scopes, rules);
@@ -89,12 +89,6 @@ export async function checkConsent(ctx: KoaContextWithOIDC, rules: Rules): Promi
   const consent = await knownConsent(naming.consentId, client, rules.consents);
   rejectWrongState(consent, session?.accountId);
   rejectScopesBeyond(scopes, consent.scope);
-}
-
-function resourceScopesOf({ oidc }: KoaContextWithOIDC): string[] {
-  return [...oidc.requestParamScopes].filter(
-    (name) => !openidScopes.includes(name) && !name.startsWith(consentScopePrefix),
-  );
 }
 
 function rejectWithoutConsent(scopes: readonly string[], { required, consents }: Rules): void {

@@ -1,8 +1,6 @@
 import type { Client } from 'oidc-provider';
+import { clockLeadSeconds } from '../clock.ts';
 import { isFapi } from './security-profile.ts';
-
-/** How far another clock may be ahead: FAPI 2.0 §5.3.2.1-13 has us accept 10 s and refuse 60 s. */
-export const clockLeadSeconds = 15;
 
 /** FAPI 2.0 §5.4.1. */
 const fapiAlgorithms: unknown[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519'];

@@ -172,7 +172,12 @@ function rejectScopesBeyond(permitted: readonly string[], requested: readonly st
 }
 
 function requestedResourceScopes(ctx: KoaContextWithOIDC): string[] {
-  return requestedScopes(ctx).filter(
+  return resourceScopesAmong(requestedScopes(ctx));
+}
+
+/** The scopes that are a resource server's: neither OpenID's nor the name of a consent. */
+export function resourceScopesAmong(scopes: readonly string[]): string[] {
+  return scopes.filter(
     (name) => !openidScopes.includes(name) && !name.startsWith(consentScopePrefix),
   );
 }

@@ -8,6 +8,7 @@ import {
   chooseFirst,
   consentPageOf,
   intentRequest,
+  journeysOf,
   lodgeAccess,
   opaqueBankApi,
   startConsentServer,
@@ -16,46 +17,27 @@ import {
 } from '../support/consents.ts';
 import type { ConsentServer, Tpp } from '../support/consents.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
-import { basic, post, rows } from '../support/protocol.ts';
+import { rows } from '../support/protocol.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 let world: ConsentServer;
 let server: AuthorizationServer;
 let tpp: Tpp;
+let journeys: ReturnType<typeof journeysOf>;
 
 beforeAll(async () => {
   world = await startConsentServer();
+  journeys = journeysOf(world);
   ({ server, tpp } = world);
 });
 
 afterAll(() => server.stop());
 
-/** A customer allows the consent with their first account. */
-async function authorise(id: string, more: Record<string, string> = {}) {
-  const request = await intentRequest(tpp, id, more);
-  const { agent, page } = await consentPageOf(server, request.url);
-  const done = await agent.submit(page, { ...chooseFirst(page), decision: 'allow' });
-  const callback = new URL(done.url);
-  return { agent, page, callback, request };
-}
-
-async function tokensUnder(id: string, more: Record<string, string> = {}) {
-  const { agent, callback, request } = await authorise(id, more);
-  const tokens = await openid.authorizationCodeGrant(tpp.configuration, callback, request.checks);
-  return { agent, tokens, refreshToken: tokens.refresh_token ?? '' };
-}
-
-async function introspect(token: string, as: 'bank-rs' | 'opaque-bank-rs', at = server) {
-  const headers = basic(as, world.serverSecret);
-  const url = `${server.issuer}/introspect`;
-  return (await post(at.fetch(), url, { form: { token }, headers })).body;
-}
-
 describe('A consent that was authorised', () => {
   it('is confirmed again by its customer, and by nobody else', async () => {
     const id = await lodgeAccess(tpp);
-    const first = await tokensUnder(id);
-    const second = await tokensUnder(id);
+    const first = await journeys.tokensUnder(id);
+    const second = await journeys.tokensUnder(id);
     expect(second.tokens.claims()?.['openbanking_intent_id']).toBe(id);
     await openid.refreshTokenGrant(tpp.configuration, first.refreshToken);
     const history = await rows(
@@ -76,7 +58,7 @@ describe('A consent that was authorised', () => {
 
   it('is kept by who does not confirm it', async () => {
     const id = await lodgeAccess(tpp);
-    const { agent } = await authorise(id);
+    const { agent } = await journeys.authorise(id);
     const { page } = await consentPageOf(server, (await intentRequest(tpp, id)).url, agent);
     expect(page.html).toContain('You have allowed this before');
     const done = await agent.submit(page, { decision: 'deny' });
@@ -86,7 +68,7 @@ describe('A consent that was authorised', () => {
 
   it('has a grant of its own: another one’s end does not touch it', async () => {
     const [one, two] = [await lodgeAccess(tpp), await lodgeAccess(tpp)];
-    const { agent, tokens } = await tokensUnder(one);
+    const { agent, tokens } = await journeys.tokensUnder(one);
     const request = await intentRequest(tpp, two);
     const { page } = await consentPageOf(server, request.url, agent);
     const done = await agent.submit(page, { ...chooseFirst(page), decision: 'allow' });
@@ -96,12 +78,14 @@ describe('A consent that was authorised', () => {
       request.checks,
     );
     await tpp.call('DELETE', `${ukAccess}/${two}`, { scope: 'accounts' });
-    expect(await introspect(both.access_token, 'bank-rs')).toEqual({ active: false });
-    expect(await introspect(tokens.access_token, 'bank-rs')).toMatchObject({ active: true });
+    expect(await journeys.introspect(both.access_token, 'bank-rs')).toEqual({ active: false });
+    expect(await journeys.introspect(tokens.access_token, 'bank-rs')).toMatchObject({
+      active: true,
+    });
   });
 
   it('gives nothing to a later request without one', async () => {
-    const { agent } = await tokensUnder(await lodgeAccess(tpp));
+    const { agent } = await journeys.tokensUnder(await lodgeAccess(tpp));
     const { configuration, redirectUri } = tpp;
     const parameters = { redirect_uri: redirectUri, scope: 'openid accounts' };
     const url = openid.buildAuthorizationUrl(configuration, {
@@ -117,12 +101,12 @@ describe('The end of a consent', () => {
   it('ends codes, refresh tokens, opaque and JWT access tokens on every process', async () => {
     const beside = await world.beside();
     const id = await lodgeAccess(tpp);
-    const jwt = await tokensUnder(id);
-    const opaque = await tokensUnder(id, { resource: opaqueBankApi });
-    const { callback, request } = await authorise(id);
+    const jwt = await journeys.tokensUnder(id);
+    const opaque = await journeys.tokensUnder(id, { resource: opaqueBankApi });
+    const { callback, request } = await journeys.authorise(id);
     const active = async (at: AuthorizationServer) => [
-      (await introspect(jwt.tokens.access_token, 'bank-rs', at))['active'],
-      (await introspect(opaque.tokens.access_token, 'opaque-bank-rs', at))['active'],
+      (await journeys.introspect(jwt.tokens.access_token, 'bank-rs', at))['active'],
+      (await journeys.introspect(opaque.tokens.access_token, 'opaque-bank-rs', at))['active'],
     ];
     expect(await active(beside)).toEqual([true, true]);
     const ended = await tpp.call('DELETE', `${ukAccess}/${id}`, { scope: 'accounts' });
@@ -148,7 +132,7 @@ describe('The end of a consent', () => {
 
   it('also ends what was still being written: a grant without its consent stands for nothing', async () => {
     const id = await lodgeAccess(tpp);
-    const { tokens } = await tokensUnder(id);
+    const { tokens } = await journeys.tokensUnder(id);
     const grant = await rows(
       server,
       `SELECT * FROM artifacts WHERE kind = 'Grant' AND grant_digest = sha256($1::bytea)`,
@@ -156,16 +140,16 @@ describe('The end of a consent', () => {
     );
     expect(grant).toHaveLength(1);
     await rows(server, `UPDATE consents SET state = 'revoked' WHERE id = $1`, [id]);
-    expect(await introspect(tokens.access_token, 'bank-rs')).toEqual({ active: false });
+    expect(await journeys.introspect(tokens.access_token, 'bank-rs')).toEqual({ active: false });
   });
 
   it('does not come from the end of tokens', async () => {
     const id = await lodgeAccess(tpp);
-    const { refreshToken } = await tokensUnder(id);
+    const { refreshToken } = await journeys.tokensUnder(id);
     await openid.tokenRevocation(tpp.configuration, refreshToken);
     await expect(openid.refreshTokenGrant(tpp.configuration, refreshToken)).rejects.toThrow();
     expect(await ukStatusOf(tpp, id)).toBe('AUTH');
-    await tokensUnder(id);
+    await journeys.tokensUnder(id);
   });
 });
 
@@ -205,6 +189,6 @@ describe('Fifty decisions at once on two processes', () => {
 });
 
 it('Tokens are for the bank’s API', async () => {
-  const { tokens } = await tokensUnder(await lodgeAccess(tpp));
+  const { tokens } = await journeys.tokensUnder(await lodgeAccess(tpp));
   expect([decodeJwt(tokens.access_token).aud].flat()).toContain(bankApi);
 });

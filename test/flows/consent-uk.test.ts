@@ -5,6 +5,7 @@ import {
   chooseFirst,
   consentPageOf,
   intentRequest,
+  journeysOf,
   lodgeAccess,
   lodgePayment,
   plainConsents,
@@ -15,41 +16,22 @@ import {
 } from '../support/consents.ts';
 import type { ConsentServer, Tpp } from '../support/consents.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
-import { basic, post, rows } from '../support/protocol.ts';
+import { basic, rows } from '../support/protocol.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 let world: ConsentServer;
 let server: AuthorizationServer;
 let tpp: Tpp;
+let journeys: ReturnType<typeof journeysOf>;
 let other: Tpp;
 
 beforeAll(async () => {
   world = await startConsentServer();
+  journeys = journeysOf(world);
   ({ server, tpp, other } = world);
 });
 
 afterAll(() => server.stop());
-
-/** A customer allows the consent with their first account. */
-async function authorise(id: string, more: Record<string, string> = {}) {
-  const request = await intentRequest(tpp, id, more);
-  const { agent, page } = await consentPageOf(server, request.url);
-  const done = await agent.submit(page, { ...chooseFirst(page), decision: 'allow' });
-  const callback = new URL(done.url);
-  return { agent, page, callback, request };
-}
-
-async function tokensUnder(id: string, more: Record<string, string> = {}) {
-  const { agent, callback, request } = await authorise(id, more);
-  const tokens = await openid.authorizationCodeGrant(tpp.configuration, callback, request.checks);
-  return { agent, tokens, refreshToken: tokens.refresh_token ?? '' };
-}
-
-async function introspect(token: string, as: 'bank-rs' | 'opaque-bank-rs', at = server) {
-  const headers = basic(as, world.serverSecret);
-  const url = `${server.issuer}/introspect`;
-  return (await post(at.fetch(), url, { form: { token }, headers })).body;
-}
 
 async function errorOf(url: string, agent = createCustomerAgent(server)) {
   const page = await agent.open(url);
@@ -60,7 +42,7 @@ async function errorOf(url: string, agent = createCustomerAgent(server)) {
 describe('A customer who shares accounts', () => {
   it('sees who asks for what, chooses, and the client gets tokens for exactly that', async () => {
     const id = await lodgeAccess(tpp);
-    const { page, callback, request } = await authorise(id);
+    const { page, callback, request } = await journeys.authorise(id);
     for (const seen of [
       'Share your account information with Example Money?',
       'Your balances',
@@ -82,7 +64,7 @@ describe('A customer who shares accounts', () => {
       scope: 'openid accounts',
       sub: server.customer.id,
     });
-    expect(await introspect(tokens.access_token, 'bank-rs')).toMatchObject({
+    expect(await journeys.introspect(tokens.access_token, 'bank-rs')).toMatchObject({
       active: true,
       consent_id: id,
     });
@@ -97,7 +79,7 @@ describe('A customer who shares accounts', () => {
 
   it('is told at the bank’s resource server with the accounts that they chose', async () => {
     const id = await lodgeAccess(tpp);
-    const { page } = await authorise(id);
+    const { page } = await journeys.authorise(id);
     const [field] = Object.keys(chooseFirst(page));
     const answer = await server.fetch()(`${server.issuer}${plainConsents}/${id}/status`, {
       headers: basic('bank-rs', world.serverSecret),
@@ -139,7 +121,7 @@ describe('A customer who shares accounts', () => {
 
   it('leaves the proof of what was shown', async () => {
     const id = await lodgeAccess(tpp);
-    await authorise(id, { ui_locales: 'de' });
+    await journeys.authorise(id, { ui_locales: 'de' });
     const history = await rows(
       server,
       'SELECT * FROM consent_history WHERE consent_id = $1 ORDER BY version',
@@ -230,7 +212,7 @@ describe('A request is refused', () => {
 
   it('without showing a page when it must not be shown', async () => {
     const id = await lodgeAccess(tpp);
-    const { agent } = await authorise(id);
+    const { agent } = await journeys.authorise(id);
     const request = await intentRequest(tpp, id, { prompt: 'none' });
     expect((await errorOf(request.url, agent)).error).toBe('consent_required');
   });
@@ -239,7 +221,7 @@ describe('A request is refused', () => {
 describe('By scope', () => {
   it('a consent is named as well', async () => {
     const id = await lodgeAccess(tpp);
-    const { tokens } = await tokensUnder(id, {
+    const { tokens } = await journeys.tokensUnder(id, {
       scope: `openid accounts consent:${id}`,
       claims: '{"id_token":{}}',
     });

@@ -7,12 +7,9 @@ import {
   strictDirectory,
   testDirectory,
   testKey,
-  ukDirectory,
 } from '../support/directory.ts';
-import type { StatementVariation, TestDirectory, TestSoftware } from '../support/directory.ts';
-import { expectRefused } from '../support/refused-registration.ts';
-import type { ExpectedRefusal } from '../support/refused-registration.ts';
-import type { RegistrationCall } from '../support/registering.ts';
+import type { TestDirectory, TestSoftware } from '../support/directory.ts';
+import { requestsOf } from '../support/refused-registration.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
@@ -33,17 +30,7 @@ afterAll(async () => {
   await directory.close();
 });
 
-function expectRefusal(call: RegistrationCall, expected: ExpectedRefusal): Promise<void> {
-  return expectRefused(server, { certificate, ...call }, expected);
-}
-
-async function body(
-  members: Record<string, unknown> = {},
-  variation: StatementVariation = {},
-  issuer = ukDirectory,
-) {
-  return { software_statement: await software.statement(issuer, variation), ...members };
-}
+const { expectRefusal, body } = requestsOf(() => ({ server, software, certificate }));
 
 describe('Metadata is refused with', () => {
   it.each<[string, Record<string, unknown>, RegExp]>([

@@ -18,10 +18,8 @@ import {
 } from '../support/directory.ts';
 import type { StatementVariation, TestDirectory, TestSoftware } from '../support/directory.ts';
 import { forgeries } from '../support/forged-jwt.ts';
-import { expectRefused } from '../support/refused-registration.ts';
-import type { ExpectedRefusal } from '../support/refused-registration.ts';
+import { requestsOf } from '../support/refused-registration.ts';
 import { callRegistration, registered } from '../support/registering.ts';
-import type { RegistrationCall } from '../support/registering.ts';
 import { accountsApi, startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
@@ -56,17 +54,7 @@ afterAll(async () => {
   await directory.close();
 });
 
-function expectRefusal(call: RegistrationCall, expected: ExpectedRefusal): Promise<void> {
-  return expectRefused(server, { certificate, ...call }, expected);
-}
-
-async function body(
-  members: Record<string, unknown> = {},
-  variation: StatementVariation = {},
-  issuer = ukDirectory,
-) {
-  return { software_statement: await software.statement(issuer, variation), ...members };
-}
+const { expectRefusal, body } = requestsOf(() => ({ server, software, certificate }));
 
 const now = () => epochSeconds(systemClock);
 

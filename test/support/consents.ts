@@ -5,6 +5,7 @@ import { clientCertificate } from './certificates.ts';
 import { createCustomerAgent } from './customer-agent.ts';
 import type { CustomerAgent, Page } from './customer-agent.ts';
 import { authorizationRequest, discover } from './openid.ts';
+import { basic, post } from './protocol.ts';
 import { startAuthorizationServer } from './server.ts';
 import type { AuthorizationServer, ServerOptions } from './server.ts';
 
@@ -251,4 +252,36 @@ export function chooseFirst({ html }: Page): Record<string, string> {
   const value = /name="account" value="([^"]+)"/.exec(html)?.[1];
   if (name !== undefined) return { [name]: 'on' };
   return value === undefined ? {} : { account: value };
+}
+
+/** What {@link journeysOf} tells apart: the resource server that asks. */
+type Asker = 'bank-rs' | 'opaque-bank-rs';
+
+/** What tests do with the consents of `world.tpp`, once the server runs. */
+export function journeysOf({ server, tpp, serverSecret }: ConsentServer) {
+  /** A customer allows the consent with their first account. */
+  async function authorise(id: string, more: Record<string, string> = {}) {
+    const request = await intentRequest(tpp, id, more);
+    const { agent, page } = await consentPageOf(server, request.url);
+    const done = await agent.submit(page, { ...chooseFirst(page), decision: 'allow' });
+    const callback = new URL(done.url);
+    return { agent, page, callback, request };
+  }
+
+  return {
+    authorise,
+
+    async tokensUnder(id: string, more: Record<string, string> = {}) {
+      const { agent, callback, request } = await authorise(id, more);
+      const { configuration } = tpp;
+      const tokens = await openid.authorizationCodeGrant(configuration, callback, request.checks);
+      return { agent, tokens, refreshToken: tokens.refresh_token ?? '' };
+    },
+
+    async introspect(token: string, as: Asker, at = server) {
+      const headers = basic(as, serverSecret);
+      const url = `${server.issuer}/introspect`;
+      return (await post(at.fetch(), url, { form: { token }, headers })).body;
+    },
+  };
 }

@@ -1,4 +1,7 @@
 import { expect } from 'vitest';
+import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
+import { ukDirectory } from './directory.ts';
+import type { StatementVariation, TestSoftware } from './directory.ts';
 import { auditOf } from './protocol.ts';
 import { callRegistration, registered } from './registering.ts';
 import type { RegistrationCall } from './registering.ts';
@@ -12,7 +15,7 @@ export interface ExpectedRefusal {
 }
 
 /** Sends it, and sees the code, a generic sentence, nothing written, and the reason in the audit trail. */
-export async function expectRefused(
+async function expectRefused(
   server: AuthorizationServer,
   call: RegistrationCall,
   { error, reason, status = 400 }: ExpectedRefusal,
@@ -31,4 +34,30 @@ export async function expectRefused(
     error,
     reason: expect.stringMatching(reason) as unknown,
   });
+}
+
+/** Who registers, once the server runs. */
+interface Registrant {
+  server: AuthorizationServer;
+  software: TestSoftware;
+  certificate: IssuedCertificate;
+}
+
+/** Requests of one registrant, with its own certificate and statement unless another is given. */
+export function requestsOf(registrant: () => Registrant) {
+  return {
+    expectRefusal: (call: RegistrationCall, expected: ExpectedRefusal): Promise<void> => {
+      const { server, certificate } = registrant();
+      return expectRefused(server, { certificate, ...call }, expected);
+    },
+
+    body: async (
+      members: Record<string, unknown> = {},
+      variation: StatementVariation = {},
+      issuer = ukDirectory,
+    ) => {
+      const { software } = registrant();
+      return { software_statement: await software.statement(issuer, variation), ...members };
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { JSONWebKeySet } from 'jose';
-import { epochSeconds } from '../../clock.ts';
+import { clockLeadSeconds, epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
@@ -44,7 +44,6 @@ function unreadable(why: string): { fault: Fault } {
 
 /** A request may be as long ahead of its `exp`: every `jti` is remembered until then. */
 const longestSeconds = 3600;
-const clockLeadSeconds = 15;
 
 /** What speaks against the claims by which a signed request (UK DCR 3.3) is meant for us, now, and once. */
 export function envelopeFaults(

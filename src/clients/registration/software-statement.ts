@@ -1,4 +1,4 @@
-import { epochSeconds } from '../../clock.ts';
+import { clockLeadSeconds, epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { readCompactJws, typeFaults } from './compact-jws.ts';
 import type { UnverifiedJws } from './compact-jws.ts';
@@ -30,8 +30,6 @@ interface Dependencies {
   clock: Clock;
 }
 
-/** How far a directory's clock may be ahead of ours. */
-const clockLeadSeconds = 15;
 const maxDepth = 10;
 
 /**
