@@ -17,6 +17,7 @@ export const auditEventTypes = {
   'consent.changed': 'A customer narrowed a consent.',
   'consent.rejected': 'A consent was rejected, taken back or not decided in time.',
   'consent.revoked': 'A consent was revoked, and every token under it.',
+  'consent.consumed': 'A resource server made the payment that a consent was for.',
   'consent.expired': 'A consent came to its end, and every token under it.',
   'consent.checked': 'A resource server asked for the state of a consent.',
   'consent.refused': 'A request about a consent was refused.',

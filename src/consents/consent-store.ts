@@ -13,7 +13,7 @@ import type { ConsentMove, ConsentTerms, Regime } from './consent.ts';
 
 /** Who does something with a consent. */
 export interface ConsentActor {
-  type: 'customer' | 'client' | 'operator' | 'system';
+  type: 'customer' | 'client' | 'resource-server' | 'operator' | 'system';
   id?: string | undefined;
 }
 

@@ -4,20 +4,22 @@ import { Problem } from '../problem.ts';
 export const consentTypes = ['accounts', 'payment', 'funds-confirmation'] as const;
 export type ConsentType = (typeof consentTypes)[number];
 
-/** The states of a consent; the last three are final. */
+/** The states of a consent; the last four are final. */
 export const consentStates = [
   'awaiting-authorisation',
   'authorised',
   'rejected',
   'revoked',
   'expired',
+  'consumed',
 ] as const;
 export type ConsentState = (typeof consentStates)[number];
 
 /**
  * Everything that can happen to a consent, and who does it: the customer decides (`authorise`, `reject`), authenticates
  * again for the same consent (`reauthenticate`), narrows it (`change`) or ends it (`revoke`); the client takes a consent
- * back that nobody decided (`withdraw`) or ends it (`revoke`); time passes (`lapse` undecided, `expire`).
+ * back that nobody decided (`withdraw`) or ends it (`revoke`); a resource server makes the payment that it is for
+ * (`consume`); time passes (`lapse` undecided, `expire`).
  */
 export const consentMoves = {
   authorise: { from: 'awaiting-authorisation', to: 'authorised' },
@@ -28,6 +30,7 @@ export const consentMoves = {
   change: { from: 'authorised', to: 'authorised' },
   revoke: { from: 'authorised', to: 'revoked' },
   expire: { from: 'authorised', to: 'expired' },
+  consume: { from: 'authorised', to: 'consumed' },
 } as const satisfies Record<string, { from: ConsentState; to: ConsentState }>;
 export type ConsentMove = keyof typeof consentMoves;
 

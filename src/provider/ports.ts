@@ -54,7 +54,7 @@ export interface AuthorizationDetail {
 /** A consent as an authorization request needs it. */
 export interface NamedConsent {
   clientId: string;
-  state: 'awaiting-authorisation' | 'authorised' | 'rejected' | 'revoked' | 'expired';
+  state: 'awaiting-authorisation' | 'authorised' | 'rejected' | 'revoked' | 'expired' | 'consumed';
   /** Who authorised it. */
   customerId: string | undefined;
   /** The one resource scope that it is about. */

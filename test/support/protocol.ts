@@ -140,7 +140,10 @@ export interface Audited {
 }
 
 /** The audit events of the request that got this answer, from the database. */
-export async function auditOf(server: AuthorizationServer, answer: Answer): Promise<Audited[]> {
+export async function auditOf(
+  server: AuthorizationServer,
+  answer: Pick<Answer, 'headers'>,
+): Promise<Audited[]> {
   await server.running.app.audit.flush();
   const found = await rows(server, 'SELECT * FROM audit_events WHERE request_id = $1 ORDER BY id', [
     answer.headers.get('x-request-id'),

@@ -33,10 +33,12 @@ const model: Record<ConsentState, Partial<Record<ConsentMove, ConsentState>>> = 
     change: 'authorised',
     revoke: 'revoked',
     expire: 'expired',
+    consume: 'consumed',
   },
   rejected: {},
   revoked: {},
   expired: {},
+  consumed: {},
 };
 
 const moves = fc.constantFrom(...(Object.keys(consentMoves) as ConsentMove[]));
@@ -66,12 +68,12 @@ describe('the life of a consent', () => {
   });
 
   it.each(consentStates)('tells whether %s is final', (state) => {
-    expect(isFinal(state)).toBe(['rejected', 'revoked', 'expired'].includes(state));
+    expect(isFinal(state)).toBe(['rejected', 'revoked', 'expired', 'consumed'].includes(state));
   });
 
   it('ends access with every move to a final state, and with no other', () => {
     const ending = (Object.keys(consentMoves) as ConsentMove[]).filter(endsAccess);
-    expect(ending).toEqual(['reject', 'withdraw', 'lapse', 'revoke', 'expire']);
+    expect(ending).toEqual(['reject', 'withdraw', 'lapse', 'revoke', 'expire', 'consume']);
   });
 
   it.each([

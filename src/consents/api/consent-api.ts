@@ -15,7 +15,7 @@ import type { ConsentPlace } from './consent-places-api.ts';
 import type { CertificateOf, Recorder } from '../consent-ports.ts';
 import { consentHandlers } from './consent-requests-api.ts';
 import type { Handler, Handlers } from './consent-requests-api.ts';
-import type { AnswerStatus } from './consent-status-api.ts';
+import type { AnswerServer } from './asking-server-api.ts';
 import type { Lodging } from '../lodging.ts';
 
 interface Dependencies {
@@ -24,7 +24,8 @@ interface Dependencies {
   lodging: Lodging;
   certificateOf: CertificateOf;
   audit: Recorder;
-  answerStatus: AnswerStatus;
+  /** What resource servers ask for. */
+  answers: Record<NonNullable<ConsentPlace['asked']>, AnswerServer>;
 }
 
 type Place = ConsentPlace;
@@ -41,14 +42,14 @@ export function createConsentApi(deps: Dependencies): Koa.Middleware {
       await next();
       return;
     }
-    ctx.state['route'] = place.isStatus ? 'consent_status' : 'consents';
+    ctx.state['route'] = place.asked === undefined ? 'consents' : `consent_${place.asked}`;
     ctx.set('Cache-Control', 'no-store');
     if (!ctx.res.hasHeader('X-Fapi-Interaction-Id')) {
       ctx.set('X-Fapi-Interaction-Id', randomUUID());
     }
     try {
-      if (place.isStatus) await deps.answerStatus(ctx, place.id ?? '');
-      else await serve(ctx, place, { deps, handlers });
+      if (place.asked === undefined) await serve(ctx, place, { deps, handlers });
+      else await deps.answers[place.asked](ctx, place.id ?? '');
     } catch (error) {
       refuse(ctx, place, { error, audit: deps.audit });
     }
@@ -131,7 +132,7 @@ function answerRefusal(ctx: Koa.Context, place: Place, refused: Refused): void {
     ...{ code, status, message: problems[code], reference, faults },
   });
   if (code === 'invalid_token' || code === 'insufficient_scope') {
-    const scheme = place.isStatus ? 'Basic realm="consents"' : `Bearer error="${code}"`;
+    const scheme = place.asked === undefined ? `Bearer error="${code}"` : 'Basic realm="consents"';
     ctx.set('WWW-Authenticate', scheme);
   }
   ctx.status = answer.status;

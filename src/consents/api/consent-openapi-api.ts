@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ConsentCollection, ConsentDialect } from './consent-dialect-api.ts';
+import { consumptionRequest, consumptionResponse } from './consent-consumption-api.ts';
 import { dialects } from './consent-places-api.ts';
 
 type Json = Record<string, unknown>;
@@ -93,6 +94,27 @@ const statusPath: Json = {
   },
 };
 
+const consumptionPath: Json = {
+  '/consents/v1/{ConsentId}/consumption': {
+    parameters: [consentId],
+    post: {
+      operationId: 'consumeConsent',
+      summary:
+        'For resource servers: uses a payment consent up, for one payment. The same payment may be told again.',
+      security: [{ resourceServer: [] }],
+      parameters: [interactionId],
+      requestBody: { required: true, ...json(reference('ConsumptionRequest')) },
+      responses: {
+        '200': {
+          description: 'Used up by this payment.',
+          ...json(reference('ConsumptionResponse')),
+        },
+        ...refusals(400, 401, 404, 409, 413, 415),
+      },
+    },
+  },
+};
+
 const components = {
   parameters: {
     ConsentId: { name: 'ConsentId', in: 'path', required: true, schema: { type: 'string' } },
@@ -129,7 +151,14 @@ export function consentOpenApi(): Json {
   return {
     openapi: '3.1.1',
     info: { title: 'Consents', version: '1', description: 'Offered on the mTLS host.' },
-    paths: Object.assign({}, ...paths, statusPath) as Json,
-    components: { schemas: Object.fromEntries(schemas), ...components },
+    paths: Object.assign({}, ...paths, statusPath, consumptionPath) as Json,
+    components: {
+      schemas: {
+        ...Object.fromEntries(schemas),
+        ConsumptionRequest: schemaOf(consumptionRequest),
+        ConsumptionResponse: schemaOf(consumptionResponse),
+      },
+      ...components,
+    },
   };
 }

@@ -8,6 +8,7 @@ import type {
   FindClientToken,
   Recorder,
 } from '../consent-ports.ts';
+import { createConsumptionAnswer } from './consent-consumption-api.ts';
 import { createStatusAnswer } from './consent-status-api.ts';
 import type { ConsentStore } from '../consent-store.ts';
 import { createLodging } from '../lodging.ts';
@@ -30,6 +31,6 @@ export function consentApiOf(deps: Dependencies): Koa.Middleware {
     ...deps,
     authorize: createConsentAccess(deps),
     lodging: createLodging(deps),
-    answerStatus: createStatusAnswer(deps),
+    answers: { status: createStatusAnswer(deps), consumption: createConsumptionAnswer(deps) },
   });
 }

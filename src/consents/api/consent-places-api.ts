@@ -13,8 +13,8 @@ export interface ConsentPlace {
   path: string;
   /** Undefined for the collection itself. */
   id: string | undefined;
-  /** Whether a resource server asks for the state. */
-  isStatus: boolean;
+  /** What a resource server asks for; undefined for what clients do. */
+  asked: 'status' | 'consumption' | undefined;
 }
 
 const collections = dialects.flatMap((dialect) =>
@@ -23,18 +23,22 @@ const collections = dialects.flatMap((dialect) =>
   ),
 );
 
-const statusSuffix = '/status';
+const suffixes = { status: '/status', consumption: '/consumption' } as const;
 
 /** What is at `path`, letter by letter; undefined for paths that are none of ours. */
 export function findPlace(path: string): ConsentPlace | undefined {
   const found = collections.find((one) => path === one.path || path.startsWith(`${one.path}/`));
   if (found === undefined) return undefined;
-  if (path === found.path) return { ...found, id: undefined, isStatus: false };
+  if (path === found.path) return { ...found, id: undefined, asked: undefined };
   const rest = path.slice(found.path.length + 1);
-  const isStatus = found.path === plainPath && rest.endsWith(statusSuffix);
-  const segment = isStatus ? rest.slice(0, -statusSuffix.length) : rest;
+  const asked = found.path === plainPath ? askedIn(rest) : undefined;
+  const segment = asked === undefined ? rest : rest.slice(0, -suffixes[asked].length);
   if (segment === '' || segment.includes('/')) return undefined;
-  return { ...found, id: decoded(segment), isStatus };
+  return { ...found, id: decoded(segment), asked };
+}
+
+function askedIn(rest: string): ConsentPlace['asked'] {
+  return (['status', 'consumption'] as const).find((asked) => rest.endsWith(suffixes[asked]));
 }
 
 /** What is not well encoded stands for itself: an id that nobody has. */

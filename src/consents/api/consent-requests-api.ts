@@ -9,7 +9,7 @@ import type { TermsFault } from '../consent.ts';
 import type { Lodging } from '../lodging.ts';
 
 const maxBodyBytes = 32_768;
-const maxDepth = 10;
+export const maxDepth = 10;
 const maxFaults = 20;
 
 interface Dependencies {
@@ -102,7 +102,8 @@ function idempotencyKeyIn(
 
 const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
 
-async function readBody(ctx: Koa.Context): Promise<string> {
+/** The body as text; Problems unsupported_media_type, body_too_large and those of what can't be decoded. */
+export async function readBody(ctx: Koa.Context): Promise<string> {
   const coding = ctx.get('Content-Encoding').toLowerCase();
   if (!jsonType.test(ctx.get('Content-Type')) || (coding !== '' && coding !== 'identity')) {
     throw new Problem('unsupported_media_type', { detail: 'not plain JSON in UTF-8' });

@@ -53,6 +53,7 @@ export const ukStatus = {
   rejected: 'RJCT',
   revoked: 'CANC',
   expired: 'EXPD',
+  consumed: 'COND',
 } as const satisfies Record<ConsentState, string>;
 
 /** Resource names of v4.0 and the resource group that each stands in. */
