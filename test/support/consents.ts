@@ -106,14 +106,15 @@ const resourceServers = [
   },
 ];
 
-const environment = {
+/** What processes beside the server are told as well. */
+export const consentEnvironment = {
   COUNTERSIGN_CONSENTS_RESOURCE: bankApi,
   COUNTERSIGN_DEFAULT_RESOURCE: bankApi,
 };
 
 /** A server with two clients that may lodge consents. */
 export async function startConsentServer(options: ServerOptions = {}): Promise<ConsentServer> {
-  const all = { ...options, environment: { ...environment, ...options.environment } };
+  const all = { ...options, environment: { ...consentEnvironment, ...options.environment } };
   const server = await startAuthorizationServer({ ...all, clients, resourceServers });
   const serverSecret = randomBytes(32).toString('base64url');
   for (const id of ['bank-rs', 'opaque-bank-rs']) {
