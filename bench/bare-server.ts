@@ -38,6 +38,7 @@ answerParent<ServerCalls>({
   mintedTokens: () => Promise.all(world.lanes.map((_, lane) => mintTokens(lane))),
   startTrace: () => undefined,
   stopTrace: () => [],
+  verifyApiKeys: () => 0,
 });
 
 function createBareProvider(): Provider {
@@ -153,6 +154,7 @@ async function mintTokens(lane: number): Promise<LaneTokens> {
       aud: opaqueApi,
     }).save(),
     userinfoToken: await new provider.AccessToken({ ...tpp, scope: 'openid profile' }).save(),
+    ownToken: '',
     jwt: '',
   };
 }

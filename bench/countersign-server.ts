@@ -13,6 +13,7 @@ import { staticConfiguration } from './parts/clients.ts';
 import { usage } from './parts/server-calls.ts';
 import type { ServerCalls } from './parts/server-calls.ts';
 import { traceStatements } from './parts/statements.ts';
+import { cpuEach } from './parts/verifications.ts';
 import { accountsApi, readWorld } from './parts/world.ts';
 import type { Place, ServerName, World } from './parts/world.ts';
 
@@ -31,6 +32,22 @@ answerParent<ServerCalls>({
   mintedTokens: () => [],
   startTrace() {
     trace.start();
+  },
+  async verifyApiKeys(times) {
+    const { issuing, verify } = (await running).app.apiKeys;
+    const terms = {
+      ...{ name: 'bench', addresses: [], limit: { requests: 1_000_000, seconds: 1 } },
+      permissions: { [accountsApi]: ['accounts'] },
+      expiresAt: new Date(systemClock.now().getTime() + 86_400_000),
+    };
+    const asked = { owner: { type: 'operator' }, terms, idempotency: undefined } as const;
+    const made = await issuing.create(asked, { type: 'operator', id: 'bench' });
+    const key = 'secret' in made ? (made.secret ?? '') : '';
+    const shown = { key, address: '192.0.2.1', resourceServer: accountsApi };
+    return cpuEach(times, async () => {
+      const { outcome } = await verify(shown);
+      if (outcome !== 'accepted') throw new Error(outcome);
+    });
   },
   async stopTrace() {
     await (await running).app.audit.flush();

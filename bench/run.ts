@@ -16,6 +16,7 @@ import { seed } from './parts/seed.ts';
 import type { ServerCalls, Usage } from './parts/server-calls.ts';
 import { measureStarts } from './parts/start-time.ts';
 import { measureUpkeep } from './parts/upkeep.ts';
+import { measureVerifications } from './parts/verifications.ts';
 import { createWorld, serverNames, writeWorld } from './parts/world.ts';
 import type { ServerName, World } from './parts/world.ts';
 
@@ -65,6 +66,7 @@ async function main(): Promise<void> {
       bare: await usageOf(processes, 'bare'),
     },
     upkeep: await measureUpkeep(processes, world.places.large.databaseUrl, progress),
+    verifications: await measureVerifications(processes, progress),
     registrations: await measureRegistrations(processes, progress),
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
@@ -113,10 +115,13 @@ async function startProcesses(
 
 async function fill({ places }: World): Promise<void> {
   progress('filling the databases');
-  await seed(places.large.databaseUrl, { clients: 100_000, grants: Number(options.grants) });
-  await seed(places.wide.databaseUrl, { clients: 100_000, grants: 1000 });
-  await seed(places.small.databaseUrl, { clients: places.small.clients, grants: 1000 });
+  await seed(places.large.databaseUrl, { clients: 100_000, ...manyOf(Number(options.grants)) });
+  await seed(places.wide.databaseUrl, { clients: 100_000, ...manyOf(1000) });
+  await seed(places.small.databaseUrl, { clients: places.small.clients, ...manyOf(1000) });
 }
+
+/** As many consents as grants. */
+const manyOf = (grants: number) => ({ grants, consents: grants });
 
 async function connectLanes({ servers, load }: Processes): Promise<void> {
   progress('connecting, logging customers in');

@@ -16,7 +16,7 @@ export interface Connection {
     form: Record<string, string>,
     headers?: Record<string, string>,
   ) => Promise<Answer>;
-  postJson: (path: string, body: string) => Promise<Answer>;
+  postJson: (path: string, body: string, headers?: Record<string, string>) => Promise<Answer>;
   /** Ends it; nothing can be sent any more. */
   close: () => Promise<void>;
 }
@@ -66,8 +66,10 @@ export function openConnection(options: ConnectionOptions): Connection {
       const type = { 'content-type': 'application/x-www-form-urlencoded' };
       return send({ method: 'POST', path, headers: { ...type, ...headers }, body });
     },
-    postJson: (path, body) =>
-      send({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body }),
+    postJson(path, body, headers = {}) {
+      const type = { 'content-type': 'application/json' };
+      return send({ method: 'POST', path, headers: { ...type, ...headers }, body });
+    },
     close: () => client.close(),
   };
 }

@@ -1,7 +1,7 @@
 import { accountsApi, opaqueApi } from '../parts/world.ts';
 import type { FlowName } from '../parts/figures.ts';
 import { pushAuthorizeAndExchange } from './fapi.ts';
-import { accountsWish, authorizeAndExchange, expectOk, tokensIn } from './lane.ts';
+import { accountsWish, authorizeAndExchange, expectOk, lodgeConsent, tokensIn } from './lane.ts';
 import type { Lane } from './lane.ts';
 
 /** One unit of each flow: what is counted as 1. Throws unless the answer is right. */
@@ -51,6 +51,23 @@ export const flows: Record<FlowName, (lane: Lane) => Promise<void>> = {
 
   async login(lane) {
     await authorizeAndExchange(lane, lane.newBrowser(), accountsWish(lane));
+  },
+
+  async 'consent-lodging'(lane) {
+    await lodgeConsent(lane);
+  },
+
+  async 'consent-status'({ plain, basic, consents }) {
+    const id = consents.shift() ?? '';
+    consents.push(id);
+    const path = `/consents/v1/${encodeURIComponent(id)}/status`;
+    expectOk(await plain.get(path, basic('accounts-rs')));
+  },
+
+  async 'api-key'({ plain, basic, apiKey: key }) {
+    const question = JSON.stringify({ key, address: '192.0.2.1' });
+    const answer = await plain.postJson('/api-keys/v1/verify', question, basic('accounts-rs'));
+    if (!answer.text.includes('"active":true')) throw new Error(answer.text);
   },
 };
 

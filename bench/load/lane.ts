@@ -6,6 +6,7 @@ import type { Place, World } from '../parts/world.ts';
 import { createBrowser } from './browser.ts';
 import type { Browser } from './browser.ts';
 import { openConnection } from './connection.ts';
+import { makeApiKey } from './keys.ts';
 import type { Answer, Connection } from './connection.ts';
 
 /** One of the callers that work side by side: its connections, tokens and signed-in customer. */
@@ -26,6 +27,10 @@ export interface Lane {
   client: string;
   /** The one that is held to FAPI 2.0; it has the same certificate. */
   fapiClient: string;
+  /** Consents that the lane has lodged, whose state is asked for in turn. */
+  consents: string[];
+  /** A key of the client's. */
+  apiKey: string;
   /** HTTP Basic of a resource server. */
   basic: (id: 'accounts-rs' | 'opaque-rs') => Record<string, string>;
 }
@@ -55,6 +60,8 @@ export async function createLane(
     newBrowser,
     client: `tpp-${String(index)}`,
     fapiClient: `fapi-${String(index)}`,
+    consents: [],
+    apiKey: '',
     turns: Math.ceil(place.clients / laneCount),
     nextClient() {
       turn = turn + laneCount < place.clients ? turn + laneCount : index;
@@ -74,6 +81,7 @@ const noTokens: LaneTokens = {
   rotatingToken: '',
   opaqueToken: '',
   userinfoToken: '',
+  ownToken: '',
   jwt: '',
 };
 
@@ -95,8 +103,38 @@ async function obtainTokens(lane: Lane): Promise<void> {
   tokens.userinfoToken = own.access_token;
   const statements = { client, redirect: redirectUri, resource: opaqueApi, scope: 'statements' };
   tokens.opaqueToken = (await authorizeAndExchange(lane, signedIn, statements)).access_token;
+  const form = { grant_type: 'client_credentials', client_id: client, scope: 'accounts', resource };
+  tokens.ownToken = tokensIn(await lane.mutual.post('/token', form)).access_token;
+  await fillConsents(lane);
+  const managing = await lane.mutual.post('/token', { ...form, scope: 'api-keys' });
+  lane.apiKey = await makeApiKey(lane.mutual, tokensIn(managing).access_token);
   const app = { client: 'app', redirect: nativeRedirectUri, resource, scope };
   tokens.rotatingToken = (await authorizeAndExchange(lane, signedIn, app)).refresh_token;
+}
+
+const consentsOfLane = 50;
+
+async function fillConsents(lane: Lane): Promise<void> {
+  for (let count = 0; count < consentsOfLane; count += 1) {
+    lane.consents.push(await lodgeConsent(lane));
+  }
+}
+
+const consentRequest = JSON.stringify({
+  Data: {
+    Permissions: ['ReadAccountsDetail', 'ReadBalances'],
+    ExpirationDateTime: '2099-01-01T00:00:00Z',
+  },
+  Risk: {},
+});
+
+/** A new consent's id. */
+export async function lodgeConsent({ mutual, tokens }: Lane): Promise<string> {
+  const path = '/open-banking/v4.0/aisp/account-access-consents';
+  const authorization = `Bearer ${tokens.ownToken}`;
+  const { status, text } = await mutual.postJson(path, consentRequest, { authorization });
+  if (status !== 201) throw new Error(`status ${String(status)}: ${text}`);
+  return (JSON.parse(text) as { Data: { ConsentId: string } }).Data.ConsentId;
 }
 
 /** What the lane's own client asks for, time and again. */

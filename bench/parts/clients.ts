@@ -20,7 +20,7 @@ export const fapiMetadata = {
 
 /** What a TPP may request. */
 export const tppPermissions = {
-  [accountsApi]: ['accounts', 'payments'],
+  [accountsApi]: ['accounts', 'payments', 'api-keys'],
   [opaqueApi]: ['statements'],
 } as const;
 
@@ -31,7 +31,11 @@ export const staticConfiguration = {
       identifier: accountsApi,
       name: 'Accounts API',
       introspectionClientId: 'accounts-rs',
-      scopes: { accounts: { en: 'See your accounts' }, payments: { en: 'Start payments' } },
+      scopes: {
+        accounts: { en: 'See your accounts' },
+        payments: { en: 'Start payments' },
+        'api-keys': { en: 'Manage keys' },
+      },
     },
     {
       identifier: opaqueApi,

@@ -12,6 +12,9 @@ export const flowNames = [
   'authorization',
   'fapi',
   'login',
+  'consent-lodging',
+  'consent-status',
+  'api-key',
 ] as const;
 export type FlowName = (typeof flowNames)[number];
 
@@ -29,6 +32,9 @@ export const flowTitles: Record<FlowName, string> = {
   authorization: 'authorization with a live session + code exchange',
   fapi: 'FAPI 2.0 with a live session: PAR + authorization + code exchange over mTLS',
   login: 'first login + consent + code exchange',
+  'consent-lodging': 'a consent lodged over mTLS (UK account access)',
+  'consent-status': 'the state of a consent, asked by a resource server',
+  'api-key': 'an API key, asked about by a resource server',
 };
 
 /** What bare oidc-provider is measured with: it has no pages to log in at, and introspects no JWT. */
@@ -51,4 +57,6 @@ export const sizeSensitiveFlows: readonly FlowName[] = [
   'refresh-rotating',
   'introspection-opaque',
   'authorization',
+  'consent-lodging',
+  'consent-status',
 ];

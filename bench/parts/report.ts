@@ -11,6 +11,8 @@ import { both, ratioOf, summary } from './summary.ts';
 import { targetLines } from './targets.ts';
 import { upkeepRows } from './upkeep.ts';
 import type { UpkeepFinding } from './upkeep.ts';
+import { verificationLines } from './verifications.ts';
+import type { VerificationFindings } from './verifications.ts';
 
 /** Everything that one run found out. */
 export interface Findings {
@@ -22,6 +24,7 @@ export interface Findings {
   startMs: readonly number[];
   upkeep: readonly UpkeepFinding[];
   registrations: RegistrationFindings;
+  verifications: VerificationFindings;
   loadAverages: { before: number; after: number };
   postgresVersion: string;
   minutes: number;
@@ -53,6 +56,7 @@ export function report(findings: Findings): string {
     '',
     ...tokenLines(measurements),
     ...processLines(findings),
+    ...verificationLines(findings.verifications),
     '',
     ...table(
       [
@@ -60,7 +64,7 @@ export function report(findings: Findings): string {
         'CPU µs: 10 clients, 1,000 grants',
         '100,000 clients',
         'ratio',
-        'and 1,000,000 grants',
+        'and 1,000,000 grants and consents',
         'ratio',
       ],
       sizeSensitiveFlows.map((flow) => sizeRow(measurements, flow)),

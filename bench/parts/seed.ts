@@ -7,10 +7,14 @@ import { activeClients, laneCount, subjectPattern } from './world.ts';
 export interface Size {
   clients: number;
   grants: number;
+  consents: number;
 }
 
 /** Fills a migrated database by statements of its own: what the server would take hours to write. */
-export async function seed(databaseUrl: string, { clients, grants }: Size): Promise<void> {
+export async function seed(
+  databaseUrl: string,
+  { clients, grants, consents }: Size,
+): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -20,6 +24,7 @@ export async function seed(databaseUrl: string, { clients, grants }: Size): Prom
     const fapi = { ...fapiMetadata, security_profile: 'fapi2' };
     await insertClients(client, { prefix: 'fapi', metadata: fapi, count: laneCount });
     await insertGrants(client, grants);
+    await insertConsents(client, consents);
     await client.query('VACUUM ANALYZE');
     await client.query('CHECKPOINT');
   } finally {
@@ -64,5 +69,23 @@ async function insertGrants(client: pg.Client, count: number): Promise<void> {
        now() + interval '90 days'
      FROM generate_series(1, $3::int) n, LATERAL (SELECT sha256(('grant ' || n)::bytea) AS digest) d`,
     [Buffer.alloc(grantBytes, 1), activeClients, count],
+  );
+}
+
+/** Authorised ones with two lines of history; what they say is not read either. */
+async function insertConsents(client: pg.Client, count: number): Promise<void> {
+  await client.query(
+    `INSERT INTO consents (id, client_id, type, regime, state, version, permissions, terms, decide_by, expires_at,
+       customer_id, created_at, changed_at)
+     SELECT 'urn:countersign:consent:' || substr(encode(sha256(n::text::bytea), 'hex'), 1, 32), 'tpp-' || (n % $1::int),
+       'accounts', 'uk', 'authorised', 2, '{ReadAccountsDetail,ReadBalances}', $2, now() + interval '1 day',
+       now() + interval '90 days', 'customer-' || (n % 100000), now(), now()
+     FROM generate_series(1, $3::int) n`,
+    [activeClients, Buffer.alloc(grantBytes, 1), count],
+  );
+  await client.query(
+    `INSERT INTO consent_history (consent_id, version, at, move, state, actor_type)
+     SELECT id, moves.version, now(), moves.move, moves.state, 'client' FROM consents,
+       (VALUES (1, 'create', 'awaiting-authorisation'), (2, 'authorise', 'authorised')) AS moves (version, move, state)`,
   );
 }

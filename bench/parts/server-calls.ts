@@ -17,6 +17,8 @@ export interface LaneTokens {
   opaqueToken: string;
   /** Of a customer, for userinfo. */
   userinfoToken: string;
+  /** A client's own, to lodge consents with. */
+  ownToken: string;
   /** A customer's JWT access token; bare oidc-provider can't introspect one. */
   jwt: string;
 }
@@ -32,6 +34,8 @@ export interface ServerCalls {
   startTrace(none: null): undefined;
   /** The statements since then, in order, once what follows the answers (audit) is written. */
   stopTrace(none: null): string[];
+  /** CPU microseconds of judging an API key that is remembered, so many times over. */
+  verifyApiKeys(times: number): number;
 }
 
 export function usage(): Usage {
