@@ -5,7 +5,8 @@ import type { Logger } from '../observability/logger.ts';
 import { connectionConfig, isBehindPgBouncer, type DatabaseConnection } from './client.ts';
 
 /** What may change behind a process's back. */
-export type ChangeTopic = 'clients' | 'resource-servers' | 'signing-keys';
+export type ChangeTopic =
+  'clients' | 'resource-servers' | 'signing-keys' | 'api-keys' | 'security-events' | 'access-ended';
 
 /** Changes that any process made, as they are committed (migration change_notifications). */
 export interface Changes {

@@ -9,8 +9,14 @@ const COLUMNS = {
   replay_identifiers: 'expires_at',
   revoked_tokens: 'expires_at',
   login_throttles: 'expires_at',
+  login_patterns: 'expires_at',
+  rate_limits: 'expires_at',
   initial_access_tokens: 'expires_at',
   consent_idempotency: 'expires_at',
+  api_keys: 'expires_at',
+  event_deliveries: 'settled_at',
+  managed_grants: 'expires_at',
+  customer_sessions: 'expires_at',
   audit_events: 'at',
 } as const;
 
@@ -57,6 +63,10 @@ export interface Cleanup {
  */
 const MARGIN_SECONDS = 300;
 const DAY_SECONDS = 86_400;
+/** How often a key was used goes with it: a year can be looked back upon, and compared with the month before. */
+const ENDED_KEY_SECONDS = 400 * DAY_SECONDS;
+/** Events that were delivered, or given up: operators look at what became of the last ones. */
+const SETTLED_SECONDS = 7 * DAY_SECONDS;
 /** Between two batches, so that requests get their turn on the disk. */
 const PAUSE_MS = 20;
 const COUNT_LIMIT = 100_000;
@@ -104,8 +114,14 @@ function tasks({ clock, auditRetentionDays }: CleanupOptions): Task[] {
     replay_identifiers: MARGIN_SECONDS,
     revoked_tokens: MARGIN_SECONDS,
     login_throttles: MARGIN_SECONDS,
+    login_patterns: MARGIN_SECONDS,
+    rate_limits: MARGIN_SECONDS,
     initial_access_tokens: MARGIN_SECONDS,
     consent_idempotency: MARGIN_SECONDS,
+    api_keys: ENDED_KEY_SECONDS,
+    event_deliveries: SETTLED_SECONDS,
+    managed_grants: MARGIN_SECONDS,
+    customer_sessions: MARGIN_SECONDS,
     ...(auditRetentionDays !== undefined && { audit_events: auditRetentionDays * DAY_SECONDS }),
   };
   return Object.entries(kept).map(([table, seconds]) => ({
@@ -145,8 +161,14 @@ async function run(
     replay_identifiers: 0,
     revoked_tokens: 0,
     login_throttles: 0,
+    login_patterns: 0,
+    rate_limits: 0,
     initial_access_tokens: 0,
     consent_idempotency: 0,
+    api_keys: 0,
+    event_deliveries: 0,
+    managed_grants: 0,
+    customer_sessions: 0,
     audit_events: 0,
   };
   for (const task of tasks(options)) {

@@ -7,8 +7,10 @@ export interface Statement {
   readonly text: string;
 }
 
-/** What a statement takes: text, numbers, times, bytes. */
-export type SqlValue = string | number | boolean | Date | Uint8Array | null;
+type Scalar = string | number | boolean | Date | Uint8Array | null;
+
+/** What a statement takes: text, numbers, times, bytes, or several for `unnest`. */
+export type SqlValue = Scalar | readonly Scalar[];
 
 /**
  * The hottest statements, straight to `pg`: the model API of Prisma costs 100 to 200 µs of CPU more for each call.

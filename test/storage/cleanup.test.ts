@@ -103,18 +103,93 @@ describe('a run', () => {
       })),
     });
 
+    await prisma.managedGrant.createMany({
+      data: all.map(({ expiresAt }, i) => ({
+        ...{ id: `grant-${String(i)}`, clientId: 'tpp', customerId: 'any', members: [], expiresAt },
+        ...{ createdAt: expiresAt, updatedAt: expiresAt },
+      })),
+    });
+
+    await prisma.customerSession.createMany({
+      data: all.map(({ expiresAt }, i) => ({
+        ...{ uidDigest: digest(i), customerId: 'any', expiresAt },
+        ...{ firstSeenAt: expiresAt, lastSeenAt: expiresAt },
+      })),
+    });
+
+    await prisma.loginPattern.createMany({
+      data: all.map(({ expiresAt, key }) => ({
+        patternDigest: key,
+        accountDigest: key,
+        expiresAt,
+      })),
+    });
+
+    await prisma.rateLimit.createMany({
+      data: all.map(({ expiresAt, key }) => ({
+        ...{ keyDigest: key, at: 0, units: [1], drain: 0, ceiling: 1, granted: 0, expiresAt },
+      })),
+    });
+
     expect(await cleanup().runOnce()).toEqual({
       artifacts: 1,
       replay_identifiers: 1,
       revoked_tokens: 1,
       login_throttles: 1,
+      login_patterns: 1,
+      rate_limits: 1,
       initial_access_tokens: 1,
       consent_idempotency: 1,
+      managed_grants: 1,
+      customer_sessions: 1,
+      api_keys: 0,
+      event_deliveries: 0,
       audit_events: 0,
     });
     expect(await prisma.artifact.count()).toBe(3);
     const left = await prisma.replayIdentifier.findMany({ orderBy: { expiresAt: 'asc' } });
     expect(left.map((row) => row.expiresAt)).toEqual([expiries.margin, expiries.valid]);
+  });
+
+  it('deletes a key with its usage 400 days after its end', async () => {
+    const { prisma } = database;
+    const key = { prefix: 'ck_live_abcdef', name: 'key', createdBy: 'operator x', permissions: {} };
+    const ended = [400 * 86_400 + 1, 400 * 86_400 - 1];
+    await prisma.apiKey.createMany({
+      data: ended.map((seconds, i) => ({
+        ...{ ...key, id: String(i), digest: digest(i), createdAt: ago(500 * 86_400) },
+        expiresAt: ago(seconds),
+      })),
+    });
+    await prisma.apiKeyUsage.createMany({
+      data: ended.map((_seconds, i) => ({
+        ...{ keyId: String(i), day: ago(450 * 86_400), resourceServerIdentifier: 'api' },
+      })),
+    });
+    expect(await cleanup().runOnce()).toMatchObject({ api_keys: 1 });
+    expect(await prisma.apiKey.findMany({ select: { id: true } })).toEqual([{ id: '1' }]);
+    expect(await prisma.apiKeyUsage.findMany({ select: { keyId: true } })).toEqual([
+      { keyId: '1' },
+    ]);
+  });
+
+  it('deletes what became of an event after a week, and never one that waits', async () => {
+    const { prisma } = database;
+    const client = { id: 'receiver', name: 'Receiver', metadata: {} };
+    const stream = { id: 'stream', delivery: 'poll', algorithm: 'RS256', source: 'operator' };
+    await prisma.client.create({ data: { ...client, eventStreams: { create: stream } } });
+    const settled = { outcome: 'delivered', nextAttemptAt: null };
+    const old = { streamId: 'stream', createdAt: ago(30 * 86_400) };
+    await prisma.eventDelivery.createMany({
+      data: [
+        { ...old, ...settled, consentId: 'gone', version: 1, settledAt: ago(7 * 86_400 + 1) },
+        { ...old, ...settled, consentId: 'shown', version: 1, settledAt: ago(7 * 86_400 - 1) },
+        { ...old, consentId: 'waiting', version: 1, nextAttemptAt: ago(86_400) },
+      ],
+    });
+    expect((await cleanup().runOnce()).event_deliveries).toBe(1);
+    const left = await prisma.eventDelivery.findMany({ orderBy: { consentId: 'asc' } });
+    expect(left.map(({ consentId }) => consentId)).toEqual(['shown', 'waiting']);
   });
 
   it('works in batches of the given size', async () => {
