@@ -3,11 +3,13 @@ import type { AccessToken, ClientCredentials, KoaContextWithOIDC, errors } from 
 import type { AuditEntry, AuditEventType } from '../audit/events.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from '../observability/request-context.ts';
-import { proofReplayed } from './dpop.ts';
+import { proofReplayed } from './requests/dpop.ts';
+import { sha256 } from '../security/secrets.ts';
 import { codeOf } from './error-codes.ts';
+import { tooManyRequests } from './clients/limited-clients.ts';
 import type { Recorder } from './ports.ts';
-import { isOvertaken } from './refresh-retries.ts';
-import { isActiveAnswer } from './signed-introspection.ts';
+import { isOvertaken } from './tokens/refresh-retries.ts';
+import { isActiveAnswer } from './tokens/signed-introspection.ts';
 
 interface Dependencies {
   audit: Recorder;
@@ -54,6 +56,7 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
       if (isOvertaken(ctx)) return; // answered by the request that overtook it
       const reason = reasonOf(error, dependencies.currentRequest());
       dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: codeOf(error) });
+      if (codeOf(error) === tooManyRequests) return; // told once for all of them: rate_limit.exceeded
       record({
         ...partiesOf(ctx),
         type: isClientAuthentication(error) ? 'client.authentication_failed' : type,
@@ -110,10 +113,12 @@ function recordTokens(provider: Provider, { metrics }: Dependencies, record: Rec
   });
 }
 
-/** An opaque token's `jti` is the token itself, so only a JWT's is kept. */
+/** An opaque token's `jti` is the token itself, so only a JWT's is kept, and of both its SHA-256. */
 function tokenFacts(token: AccessToken | ClientCredentials, format: 'jwt' | 'opaque') {
   return {
     jti: format === 'jwt' ? token.jti : undefined,
+    digest: sha256(token.jti).toString('base64url'),
+    consent: token.extra?.['consent_id'],
     audience: token.aud,
     scope: token.scope,
     boundTo: token['x5t#S256'] ?? token.jkt,

@@ -1,0 +1,59 @@
+import type { IncomingMessage } from 'node:http';
+import type { AuditEntry } from '../audit/events.ts';
+import type { StreamAlgorithm } from './security-event.ts';
+
+/** Signs a token of ours by the key that signs access tokens; the engine's fits. Rejects where no key signs so. */
+export type SignToken = (token: {
+  /** The `typ` of its header. */
+  type: string;
+  algorithm: StreamAlgorithm;
+  claims: Readonly<Record<string, unknown>>;
+}) => Promise<string>;
+
+/** The guarded way out; Problem('outbound_refused') for what it does not let through, and what fails. */
+export type SendOut = (url: string, options: RequestInit) => Promise<Response>;
+
+/** Where events go that auditors want; the trail of `audit/` fits. */
+export interface Recorder {
+  record(entry: AuditEntry): void;
+}
+
+/** Changes that any process made; those of `database/` fit. */
+export interface OutboxChanges {
+  subscribe(topic: 'security-events', onChange: () => void): void;
+  /** Whether they are heard at the moment. */
+  isLive(): boolean;
+}
+
+/** What became of an attempt, for the metric. */
+export type DeliveryOutcome = 'delivered' | 'failed' | 'rejected' | 'expired';
+
+/** What is counted; the process's metrics fit. */
+export interface DeliveryMetrics {
+  securityEventDeliveries: {
+    increment(labels: { delivery: string; outcome: DeliveryOutcome }, by?: number): void;
+  };
+  securityEventBacklog: { set(labels: { delivery: string }, value: number): void };
+  securityEventOldestSeconds: { set(labels: { delivery: string }, value: number): void };
+}
+
+/** What a client proves: the token of `Authorization: Bearer`, and its certificate. */
+export interface ClientProof {
+  token: string | undefined;
+  certificate: { thumbprint: string; refusal?: string | undefined } | undefined;
+}
+
+/**
+ * The client that a certificate-bound client-credentials token with `scope` is of; that of the consent APIs fits.
+ * Problems 'invalid_token' and 'insufficient_scope'.
+ */
+export type AuthorizeClient = (proof: ClientProof, scope: string) => Promise<string>;
+
+/** The resource server that authenticates with these credentials, as at introspection. */
+export type AuthenticateServer = (
+  clientId: string,
+  secret: string,
+) => Promise<{ identifier: string } | undefined>;
+
+/** The certificate of a request. */
+export type CertificateOf = (request: IncomingMessage) => ClientProof['certificate'];
