@@ -1,0 +1,108 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '../observability/logger.ts';
+import type { UsageDelta, UsageStore } from './usage-store.ts';
+
+/** One use of a key. */
+export interface KeyUse {
+  keyId: string;
+  resourceServer: string;
+  outcome: 'accepted' | 'refused';
+  at: Date;
+}
+
+/** Counts uses in memory and writes the sums from time to time, so that no request waits for it. */
+export interface UsageCounter {
+  count(use: KeyUse): void;
+  start(): void;
+  /** Writes what there is; keeps it where that fails. */
+  flush(): Promise<void>;
+  /** Writes for the last time. Rejects where the database does not take it. */
+  stop(): Promise<void>;
+}
+
+interface Dependencies {
+  store: Pick<UsageStore, 'add'>;
+  logger: Logger;
+  intervalMs: number;
+}
+
+/** One statement has so many sums at most: some 200 kB. */
+const batchSize = 1000;
+
+/** Sums by key, day and resource server: what waits is bounded by the keys that there are. */
+export function createUsageCounter({ store, logger, intervalMs }: Dependencies): UsageCounter {
+  let sums = new Map<string, UsageDelta>();
+  let writing: Promise<void> = Promise.resolve();
+  const stopping = new AbortController();
+  let loop: Promise<void> | undefined;
+
+  async function write(): Promise<void> {
+    const taken = [...sums.values()];
+    sums = new Map();
+    for (let start = 0; start < taken.length; start += batchSize) {
+      try {
+        await store.add(taken.slice(start, start + batchSize));
+      } catch (error) {
+        for (const delta of taken.slice(start)) merge(sums, delta);
+        throw error;
+      }
+    }
+  }
+
+  /** One after another: what one takes, no other does. */
+  function flush(): Promise<void> {
+    const next = writing.then(write);
+    writing = next.catch(() => undefined);
+    return next;
+  }
+
+  async function flushUntilStopped(): Promise<void> {
+    const { signal } = stopping;
+    const isOver = (): boolean => signal.aborted;
+    for (;;) {
+      await wait(intervalMs, undefined, { ref: false, signal }).catch(() => undefined);
+      if (isOver()) return;
+      await flush().catch((error: unknown) => {
+        logger.warn('The use of API keys was not written; trying again later', { error });
+      });
+    }
+  }
+
+  return {
+    count({ keyId, resourceServer, outcome, at }) {
+      const accepted = outcome === 'accepted' ? 1 : 0;
+      const lastUsedAt = accepted === 1 ? at : undefined;
+      const sum = { accepted, refused: 1 - accepted, lastUsedAt };
+      merge(sums, { keyId, day: dayOf(at), resourceServer, ...sum });
+    },
+    flush,
+    start() {
+      loop ??= flushUntilStopped();
+    },
+    async stop() {
+      stopping.abort();
+      await loop;
+      await flush();
+    },
+  };
+}
+
+/** The day in UTC. */
+export function dayOf(at: Date): string {
+  return at.toISOString().slice(0, 10);
+}
+
+function merge(sums: Map<string, UsageDelta>, delta: UsageDelta): void {
+  const place = `${delta.keyId} ${delta.day} ${delta.resourceServer}`;
+  const sum = sums.get(place);
+  if (sum === undefined) {
+    sums.set(place, { ...delta });
+    return;
+  }
+  sum.accepted += delta.accepted;
+  sum.refused += delta.refused;
+  const isLater =
+    delta.lastUsedAt !== undefined &&
+    !(sum.lastUsedAt !== undefined && sum.lastUsedAt > delta.lastUsedAt);
+  if (isLater) sum.lastUsedAt = delta.lastUsedAt;
+}
