@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
+import { networkOf } from '../security/network-of.ts';
 import { keyedDigest } from '../security/secrets.ts';
-import { accountRule, addressRule, networkOf, sourceRule } from './login-throttle.ts';
+import { accountRule, addressRule, sourceRule } from './login-throttle.ts';
 import { normaliseUsername } from './customer.ts';
 import type { ThrottleRule } from './login-throttle.ts';
 
@@ -9,6 +10,8 @@ import type { ThrottleRule } from './login-throttle.ts';
 export interface LoginAttempt {
   username: string;
   address: string;
+  /** Of a browser that the account is known in: it is counted alone, and for nobody else. */
+  device?: string | undefined;
 }
 
 type Key = Uint8Array<ArrayBuffer>;
@@ -35,7 +38,8 @@ export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies):
   const keyOf = (name: string) => new Uint8Array(keyedDigest(digestKey, 'login-throttle', name));
 
   /** What an attempt counts for, the narrowest first: who is held up there does not count for the others. */
-  function counters({ username, address }: LoginAttempt) {
+  function counters({ username, address, device }: LoginAttempt) {
+    if (device !== undefined) return [{ key: keyOf(`device:${device}`), rule: sourceRule }];
     const account = normaliseUsername(username);
     const network = networkOf(address);
     return [

@@ -24,6 +24,7 @@ afterAll(async () => {
 // All of them come from one address, which has twenty mistakes in a quarter of an hour.
 beforeEach(async () => {
   await stored(hosted.server, 'DELETE FROM login_throttles');
+  await stored(hosted.server, 'DELETE FROM login_patterns');
 });
 
 const browsers = [
