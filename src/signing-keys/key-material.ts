@@ -55,7 +55,7 @@ export async function readKey(
 }
 
 /** A private key object as material, checked. Problem('signing_key_invalid'). */
-async function checkedKey(
+export async function checkedKey(
   privateKey: KeyObject,
   { algorithm, kid }: { algorithm: SigningAlgorithm; kid?: string | undefined },
 ): Promise<KeyMaterial> {

@@ -5,8 +5,9 @@ import type { EnvelopeEncryption } from '../security/envelope.ts';
 import { publicJwkOf } from './key-material.ts';
 import type { KeyMaterial } from './key-material.ts';
 import type { PrivateJwk, PublicJwk, RingKey } from './key-ring.ts';
+import type { KeptKey } from './signers/signer.ts';
 
-/** A key of the ring with its private part, where it signs or is about to. */
+/** A key of the ring with its private part, where it is sealed here and the key signs or is about to. */
 export interface OpenedKey extends RingKey {
   privateJwk: PrivateJwk | undefined;
   /** Why the private part can't be had, in a sentence that names the key. */
@@ -14,11 +15,11 @@ export interface OpenedKey extends RingKey {
 }
 
 /** A key to be announced. */
-export interface NewKey extends KeyMaterial {
+export type NewKey = (KeyMaterial | KeptKey) & {
   origin: RingKey['origin'];
   createdAt: Date;
   activateAt?: Date | undefined;
-}
+};
 
 /** When a move happens, and when the last token of what retires by it has expired. */
 export interface MoveTimes {
@@ -83,7 +84,8 @@ export function createKeyRingStore({ prisma, envelope }: Dependencies): KeyRingS
     },
 
     announce(key) {
-      const { sealed, wrappedKey } = envelope.seal(JSON.stringify(key.privateJwk), contextOf(key));
+      const content = 'reference' in key ? whereaboutsOf(key) : key.privateJwk;
+      const { sealed, wrappedKey } = envelope.seal(JSON.stringify(content), contextOf(key));
       const sealedColumns = { sealedKey: sealed, wrappedDataKey: wrappedKey };
       return add(key, { stage: 'announced', announcedFor: key.algorithm, ...sealedColumns });
     },
@@ -106,10 +108,12 @@ async function insert(
   { key, columns }: { key: NewKey; columns: Pick<Row, 'stage'> & Partial<Row> },
 ): Promise<boolean> {
   const { kid, algorithm, origin, createdAt, activateAt } = key;
-  const publicJwk = publicJwkOf(key.privateJwk) as Record<string, string>;
-  const row = { kid, algorithm, origin, createdAt, activateAt: activateAt ?? null };
+  const isKept = 'reference' in key;
+  const publicJwk = isKept ? key.publicJwk : publicJwkOf(key.privateJwk);
+  const kept = isKept ? { signer: key.signer, reference: key.reference } : {};
+  const row = { kid, algorithm, origin, createdAt, activateAt: activateAt ?? null, ...kept };
   const { count } = await prisma.signingKey.createMany({
-    data: [{ ...row, ...columns, publicJwk }],
+    data: [{ ...row, ...columns, publicJwk: publicJwk as Record<string, string> }],
     skipDuplicates: true,
   });
   return count === 1;
@@ -205,14 +209,31 @@ function privateJwkOf(row: Row, envelope: EnvelopeEncryption): PrivateJwk | unde
   if (sealed === null || wrappedKey === null) return undefined;
   rejectUnknownMaster(kid, wrappedKey, envelope);
   const context = contextOf(ringKey(row));
-  const jwk = opened(
+  const content = opened(
     kid,
-    () => JSON.parse(envelope.open({ sealed, wrappedKey }, context)) as PrivateJwk,
+    () => JSON.parse(envelope.open({ sealed, wrappedKey }, context)) as PrivateJwk | Whereabouts,
   );
-  if (sameMembers(publicJwkOf(jwk), row.publicJwk as PublicJwk)) return jwk;
+  const publicJwk = row.publicJwk as PublicJwk;
+  if (isWhereabouts(content)) {
+    const isSame = content.signer === row.signer && content.reference === row.reference;
+    if (isSame && sameMembers(content.publicJwk, publicJwk)) return undefined;
+  } else if (row.signer === 'sealed' && sameMembers(publicJwkOf(content), publicJwk)) {
+    return content;
+  }
   throw new Problem('signing_key_invalid', {
     detail: `the stored public key of ${kid} is not that of its private key: the row was changed`,
   });
+}
+
+/** Sealed in place of a private key that is kept elsewhere, so that nobody puts another key in its row. */
+type Whereabouts = Pick<KeptKey, 'signer' | 'reference' | 'publicJwk'>;
+
+function isWhereabouts(content: PrivateJwk | Whereabouts): content is Whereabouts {
+  return !('d' in content);
+}
+
+function whereaboutsOf({ signer, reference, publicJwk }: KeptKey): Whereabouts {
+  return { signer, reference, publicJwk };
 }
 
 /** JSONB does not keep the order of members. */
@@ -251,6 +272,8 @@ function ringKey(row: Row): RingKey {
     stage: row.stage as RingKey['stage'],
     origin: row.origin as RingKey['origin'],
     publicJwk: row.publicJwk as PublicJwk,
+    signer: row.signer as RingKey['signer'],
+    reference: row.reference ?? undefined,
     createdAt: row.createdAt,
     activateAt: moment(row.activateAt),
     activatedAt: moment(row.activatedAt),

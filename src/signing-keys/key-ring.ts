@@ -11,6 +11,10 @@ export type KeyStage = (typeof keyStages)[number];
 export const signingAlgorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
+/** Where the private part of a key is: sealed in the database, in an HSM, at a key service. */
+export const signerNames = ['sealed', 'pkcs11', 'remote'] as const;
+export type SignerName = (typeof signerNames)[number];
+
 /** The members of a private JWK (RFC 7517 §4, RFC 7518 §6). */
 export type PrivateJwk = { kty: string; d: string } & Record<string, unknown>;
 
@@ -25,6 +29,9 @@ export interface RingKey {
   /** Who made it: the schedule, an operator, or a file of the keys directory that was taken over. */
   origin: 'schedule' | 'operator' | 'import' | 'file';
   publicJwk: PublicJwk;
+  signer: SignerName;
+  /** What finds the key at its signer, where it is not sealed in the database. */
+  reference: string | undefined;
   createdAt: Date;
   /** When the schedule lets it sign; without it an operator decides. */
   activateAt: Date | undefined;
@@ -143,6 +150,25 @@ function stepsFor(
   return later(now, schedule.announceSeconds) < endOf(signer, schedule)
     ? replaced
     : [...replaced, { step: 'announce', algorithm, activateAt }];
+}
+
+/** When a key should have been replaced that no schedule replaces: 90 days, as the calendar of docs/operations.md has it. */
+const byHandSeconds = 7_776_000;
+
+/** For how many seconds each algorithm's key should have been replaced; 0 while it is not due. */
+export function overdueKeys(
+  keys: readonly StagedKey[],
+  schedule: RotationSchedule,
+  now: Date,
+): { kid: string; algorithm: SigningAlgorithm; overdueSeconds: number }[] {
+  const rotateSeconds = schedule.rotateSeconds === 0 ? byHandSeconds : schedule.rotateSeconds;
+  return signingAlgorithms.flatMap((algorithm) => {
+    const signer = signerOf(keys, algorithm);
+    if (signer === undefined) return [];
+    const end = endOf(signer, { ...schedule, rotateSeconds });
+    const overdueSeconds = Math.max(0, (now.getTime() - end.getTime()) / 1000);
+    return [{ kid: signer.kid, algorithm, overdueSeconds }];
+  });
 }
 
 /**

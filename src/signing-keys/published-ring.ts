@@ -1,20 +1,22 @@
 import { hostname } from 'node:os';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { JWK } from 'jose';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
 import type { KeyRingStore, OpenedKey } from './key-ring-store.ts';
 import type { ProcessStore } from './process-store.ts';
 import {
-  jwksOf,
   kidsOf,
+  publishedKeys,
   readRing,
   signableKids,
+  unprovenKeys,
   versionOf,
   withKnownKeys,
 } from './ring-reading.ts';
+import type { PublishedKey } from './ring-reading.ts';
 import type { Rotation } from './rotation.ts';
+import type { Signers } from './signers/signers.ts';
 
 /** The key ring as one process publishes it. */
 export interface PublishedRing {
@@ -22,11 +24,11 @@ export interface PublishedRing {
    * Reads the ring, in the order in which its keys sign. From now on no key begins to sign that this process does not
    * publish. Problem('signing_key_invalid') when nothing can sign.
    */
-  join(): Promise<readonly JWK[]>;
+  join(): Promise<readonly PublishedKey[]>;
   /** Kids that are published now. */
   kids(): readonly string[];
   /** Follows every change, and carries out the schedule, until it is stopped. `onSwap` publishes other keys. */
-  start(onSwap: (keys: readonly JWK[]) => void): void;
+  start(onSwap: (keys: readonly PublishedKey[]) => void): void;
   stop(): Promise<void>;
 }
 
@@ -34,6 +36,9 @@ interface Dependencies {
   store: Pick<KeyRingStore, 'open'>;
   processes: ProcessStore;
   rotation: Pick<Rotation, 'runDue'>;
+  signers: Pick<Signers, 'lackFor' | 'open' | 'prove'>;
+  /** Told the ring after each look at it. */
+  onLook?: (keys: readonly OpenedKey[]) => void;
   /** Changes that other processes make to the ring. */
   changes: {
     subscribe(topic: 'signing-keys', onChange: () => void): void;
@@ -68,6 +73,7 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
   async function step(onSwap: OnSwap): Promise<void> {
     try {
       await follower.follow(onSwap);
+      deps.onLook?.(follower.ring());
       await rotation.runDue(follower.ring());
       if (isTold) logger.info('The key ring is followed again');
       isTold = false;
@@ -103,17 +109,20 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
   };
 }
 
-type OnSwap = (keys: readonly JWK[]) => void;
+type OnSwap = (keys: readonly PublishedKey[]) => void;
 
-function createFollower({ store, processes, changes, logger }: Dependencies) {
+function createFollower({ store, processes, changes, logger, signers }: Dependencies) {
   const self = { id: randomUUID(), host: hostname() };
   let ring: readonly OpenedKey[] = [];
   let isChanged = true;
   let reportedAt = -Infinity;
+  let reported = '';
   const told = new Set<string>();
+  const proofs = createProofs({ signers, logger });
 
   async function report(published: readonly string[]): Promise<void> {
     await processes.report({ ...self, published });
+    reported = published.join();
     reportedAt = performance.now();
   }
 
@@ -134,28 +143,56 @@ function createFollower({ store, processes, changes, logger }: Dependencies) {
       isChanged = true;
     },
 
-    async join(): Promise<readonly JWK[]> {
+    async join(): Promise<readonly PublishedKey[]> {
       await report([]); // before the ring is read: whoever promotes a key meanwhile waits for this process
-      ring = await readRing(store);
+      ring = await readRing(store, signers);
       const faults = ring.flatMap(({ fault }) => fault ?? []);
       if (faults.length > 0) {
         throw new Problem('signing_key_invalid', { detail: faults.join('; ') });
       }
       reportedAt = -Infinity; // what is published now is reported by the first step
-      return jwksOf(ring);
+      return publishedKeys(ring, signers);
     },
 
     /** What is published is reported after it is. */
     async follow(onSwap: OnSwap): Promise<void> {
       const isDue = performance.now() - reportedAt >= reportMs;
-      if (!isChanged && !isDue && changes.isLive()) return;
+      if (!isChanged && !isDue && changes.isLive() && !proofs.areLacking(ring)) return;
       isChanged = false;
-      const read = withKnownKeys(await readRing(store), ring);
+      const read = withKnownKeys(await readRing(store, signers), ring);
       tellFaults(read);
       const isOther = versionOf(read) !== versionOf(ring);
-      if (isOther) onSwap(jwksOf(read));
+      if (isOther) onSwap(publishedKeys(read, signers));
       ring = read;
-      if (isOther || isDue) await report(signableKids(ring));
+      const signable = signableKids(ring, await proofs.of(ring));
+      if (isOther || isDue || signable.join() !== reported) await report(signable);
+    },
+  };
+}
+
+/** Has a key that is kept elsewhere sign once before this process says that it could. */
+function createProofs({ signers, logger }: Pick<Dependencies, 'signers' | 'logger'>) {
+  const proven = new Set<string>();
+  const told = new Set<string>();
+
+  async function prove(key: OpenedKey): Promise<void> {
+    try {
+      await signers.prove(key);
+      proven.add(key.kid);
+    } catch (error) {
+      // Once a key, because it is tried with every look.
+      if (told.has(key.kid)) return;
+      told.add(key.kid);
+      logger.error('An announced key does not sign from here', { kid: key.kid, error });
+    }
+  }
+
+  return {
+    areLacking: (ring: readonly OpenedKey[]) => unprovenKeys(ring, proven).length > 0,
+    /** The kids that did, after the others were tried. */
+    async of(ring: readonly OpenedKey[]): Promise<ReadonlySet<string>> {
+      for (const key of unprovenKeys(ring, proven)) await prove(key);
+      return proven;
     },
   };
 }

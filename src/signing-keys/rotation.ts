@@ -3,7 +3,6 @@ import type { AuditEntry } from '../audit/events.ts';
 import type { Clock } from '../clock.ts';
 import { secondsFromNow } from '../clock.ts';
 import { Problem } from '../problem.ts';
-import { generateKey } from './key-material.ts';
 import type { KeyMaterial } from './key-material.ts';
 import {
   activationOf,
@@ -18,6 +17,7 @@ import type { RingKey, RotationSchedule, RotationStep, SigningAlgorithm } from '
 import type { KeyRingStore, MoveTimes } from './key-ring-store.ts';
 import type { LiveProcess, ProcessStore } from './process-store.ts';
 import type { KnownReader, ReaderStore } from './reader-store.ts';
+import type { Signers } from './signers/signers.ts';
 
 /** What rotation goes by, in seconds. */
 export interface RotationPolicy extends RotationSchedule {
@@ -34,6 +34,7 @@ interface Dependencies {
   store: KeyRingStore;
   processes: Pick<ProcessStore, 'live'>;
   readers: Pick<ReaderStore, 'known'>;
+  signers: Pick<Signers, 'generate' | 'discard'>;
   clock: Clock;
   policy: RotationPolicy;
   /** Records what was done. */
@@ -102,7 +103,15 @@ export function createRotation(deps: Dependencies): Rotation {
     takeOver: (brought) => takeOver(brought, deps),
 
     async runDue(keys) {
-      for (const step of dueSteps(keys, policy, clock.now())) await carryOut(step, keys, deps);
+      const failures: Error[] = [];
+      for (const step of dueSteps(keys, policy, clock.now())) {
+        // A signer that is away must not keep the other steps from being done.
+        await carryOut(step, keys, deps).catch((error: unknown) => {
+          failures.push(error instanceof Error ? error : new Error(String(error)));
+        });
+      }
+      const [failure] = failures;
+      if (failure !== undefined) throw failure;
     },
 
     async promote(kid, options = {}) {
@@ -155,7 +164,7 @@ function timesOf({ clock, policy }: Dependencies): MoveTimes {
 }
 
 function announcer(deps: Dependencies) {
-  const { store, clock, policy } = deps;
+  const { store, signers, clock, policy } = deps;
   return async (algorithm: SigningAlgorithm, brought?: KeyMaterial): Promise<RingKey> => {
     const keys = await store.list();
     const waiting = successorOf(keys, algorithm);
@@ -166,13 +175,17 @@ function announcer(deps: Dependencies) {
       throw refused(`the key ${String(brought?.kid)} is, or was, there already`);
     }
     const now = clock.now();
+    const material = brought ?? (await signers.generate(algorithm));
     const key = {
-      ...(brought ?? (await generateKey(algorithm))),
+      ...material,
       origin: brought === undefined ? ('operator' as const) : ('import' as const),
       createdAt: now,
       activateAt: activationOf(signerOf(keys, algorithm), policy, now),
     };
-    if (!(await store.announce(key))) throw refused(`another key for ${algorithm} came first`);
+    if (!(await store.announce(key))) {
+      await signers.discard(material);
+      throw refused(`another key for ${algorithm} came first`);
+    }
     const announced = keyOf(await store.list(), key.kid);
     await record(deps, 'created', announced);
     return announced;
@@ -190,10 +203,13 @@ function promoter(deps: Dependencies) {
     if (!force && signer !== undefined) {
       rejectUnseen(kid, await readers.known(clock.now()));
     }
-    await untilPublished({ kid, patienceMs: promotionMs }, deps, () =>
-      store.promote(kid, timesOf(deps)),
-    );
-    await recordPromotion(deps, { key, signer });
+    const done = { byUs: false };
+    await untilPublished({ kid, patienceMs: promotionMs }, deps, async () => {
+      done.byUs = await store.promote(kid, timesOf(deps));
+      // The schedule may have come first: it promotes at once where no key of the algorithm signs.
+      return done.byUs || keyOf(await store.list(), kid).stage === 'active';
+    });
+    if (done.byUs) await recordPromotion(deps, { key, signer });
   };
 }
 
@@ -274,14 +290,13 @@ async function carryOut(
   keys: readonly RingKey[],
   deps: Dependencies,
 ): Promise<void> {
-  const { store, clock } = deps;
+  const { store, signers, clock } = deps;
   if (step.step === 'announce') {
     const { algorithm, activateAt } = step;
-    const material = await generateKey(algorithm);
+    const material = await signers.generate(algorithm);
     const key = { ...material, origin: 'schedule' as const, createdAt: clock.now(), activateAt };
-    if (await store.announce(key)) {
-      await record(deps, 'created', { ...key, stage: 'announced' });
-    }
+    if (await store.announce(key)) await record(deps, 'created', { ...key, stage: 'announced' });
+    else await signers.discard(material);
     return;
   }
   const key = keyOf(keys, step.kid);
