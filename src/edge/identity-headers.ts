@@ -1,0 +1,46 @@
+/** Who calls, as the servers behind the edge are told. */
+export interface Identity {
+  /** Undefined where no customer took part. */
+  customerId: string | undefined;
+  /** Undefined for keys of operators. */
+  clientId: string | undefined;
+  scopes: readonly string[];
+  consentId: string | undefined;
+  /** Unix time in seconds. */
+  expiresAt: number;
+  apiKeyId: string | undefined;
+}
+
+const readers = {
+  'X-User-ID': ({ customerId }) => customerId,
+  'X-Client-ID': ({ clientId }) => clientId,
+  'X-Scopes': ({ scopes }) => scopes.join(' '),
+  'X-Consent-ID': ({ consentId }) => consentId,
+  'X-Token-Expires': ({ expiresAt }) => String(expiresAt),
+  'X-API-Key-ID': ({ apiKeyId }) => apiKeyId,
+} as const satisfies Record<string, (identity: Identity) => string | undefined>;
+
+/** `X-Request-ID` is in every answer of the server. */
+const names = new Set([...Object.keys(readers), 'X-Request-ID'].map((name) => name.toLowerCase()));
+
+/** What an admitted request is told by; the second are headers that have nothing to say. */
+export function identityHeaders(identity: Identity): {
+  headers: Record<string, string>;
+  absent: string[];
+} {
+  const values = Object.entries(readers).map(([name, read]) => [name, read(identity)] as const);
+  return {
+    headers: Object.fromEntries(values.flatMap(([name, value]) => (value ? [[name, value]] : []))),
+    absent: values.flatMap(([name, value]) => (value ? [] : [name.toLowerCase()])),
+  };
+}
+
+/**
+ * The name of a header that a server behind the edge could take for one of these: WSGI and CGI make the same of `X_User_ID`
+ * (RFC 3875 §4.1.18). The proxy overwrites the plain ones.
+ */
+export function lookAlike(headerNames: readonly string[]): string | undefined {
+  return headerNames.find(
+    (name) => name.includes('_') && names.has(name.toLowerCase().replaceAll('_', '-')),
+  );
+}
