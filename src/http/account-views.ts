@@ -1,0 +1,217 @@
+import type {
+  AccountChangeData,
+  AccountConfirmData,
+  AccountConsentData,
+  AccountConsentsData,
+  AccountFrame,
+  AccountSessionsData,
+  SessionRowData,
+} from './account-page-data.ts';
+import type { TextKey } from './locale.ts';
+import type { PageView, ViewScope } from './page-view.ts';
+import { formTarget, isOwnPath, linkable } from './safe-url.ts';
+
+/** Where the pages of a signed-in customer begin. */
+export const overviewPath = '/account/consents';
+
+/** A link of ours leads to our pages, whatever it was made of. */
+function ownLink(value: string): string {
+  return isOwnPath(value) ? value : overviewPath;
+}
+
+const places = {
+  consents: { url: overviewPath, text: 'account.nav.consents' },
+  sessions: { url: '/account/sessions', text: 'account.nav.sessions' },
+} as const;
+
+/** The way between the pages, and out. */
+function frame(
+  { done, accountName }: AccountFrame,
+  current: keyof typeof places,
+  { text, locale }: ViewScope,
+) {
+  const links = Object.entries(places).map(([name, { url, text: key }]) => ({
+    ...{ url, text: text(key), isCurrent: name === current },
+  }));
+  const out = { url: '/logout', text: text('account.nav.logout'), isCurrent: false };
+  return {
+    ...{ nav: [...links, out], accountName },
+    done:
+      done !== undefined && locale.has(`account.done.${done}`)
+        ? text(`account.done.${done}`)
+        : undefined,
+  };
+}
+
+function consentsView(data: AccountConsentsData, scope: ViewScope): PageView {
+  const { text } = scope;
+  const { page, hasMore } = data;
+  const consents = data.consents.map((one) => ({ ...one, url: ownLink(one.url) }));
+  const title = text('consents.title');
+  const [active, past] = [true, false].map((wanted) =>
+    consents.filter(({ isActive }) => isActive === wanted),
+  );
+  const groups = [
+    { id: 'active', title: text('consents.active'), consents: active ?? [] },
+    { id: 'past', title: text('consents.past'), consents: past ?? [] },
+  ];
+  const isFirst = page === 1;
+  return {
+    ...frame(data, 'consents', scope),
+    title: isFirst ? title : text('consents.pageTitle', { title, page }),
+    heading: title,
+    consents,
+    // On the first page it is worth saying that nobody has access.
+    groups: groups.filter(
+      ({ id, consents: own }) =>
+        own.length > 0 || (id === 'active' && isFirst && consents.length > 0),
+    ),
+    previousUrl: isFirst ? undefined : `${overviewPath}?page=${String(page - 1)}`,
+    nextUrl: hasMore ? `${overviewPath}?page=${String(page + 1)}` : undefined,
+  };
+}
+
+function consentView(data: AccountConsentData, scope: ViewScope): PageView {
+  const { text } = scope;
+  const { client, payment, accounts } = data;
+  const website = linkable(data.clientUri);
+  const isWeb = website !== undefined && /^https?:/i.test(website);
+  return {
+    ...data,
+    ...frame(data, 'consents', scope),
+    title: text('consentPage.title', { client }),
+    overview: overviewPath,
+    changeUrl: data.changeUrl && ownLink(data.changeUrl),
+    withdrawUrl: data.withdrawUrl && ownLink(data.withdrawUrl),
+    website: isWeb ? { url: website, host: new URL(website).host } : undefined,
+    changeText: text(
+      data.canChangeAccounts && accounts.length > 0
+        ? 'consentPage.change'
+        : 'consentPage.changeEnd',
+    ),
+    withdrawText: text(
+      payment === undefined ? 'consentPage.withdraw' : 'consentPage.withdrawPayment',
+    ),
+  };
+}
+
+function changeView(data: AccountChangeData, scope: ViewScope): PageView {
+  const { text } = scope;
+  const { client, until } = data;
+  const latest = until.latestInWords;
+  const messages = {
+    no_account_chosen: text('decision.several.missing'),
+    end_not_a_date: text('change.until.missing', { example: until.earliest }),
+    end_not_possible:
+      latest === undefined
+        ? text('change.until.past', { earliest: until.earliestInWords })
+        : text('change.until.wrong', { earliest: until.earliestInWords, latest }),
+    changed_meanwhile: text('change.meanwhile'),
+  };
+  const messageOf = (...wanted: (keyof typeof messages)[]) => {
+    const found = wanted.find((one) => data.problems.includes(one));
+    return found && messages[found];
+  };
+  return {
+    ...data,
+    ...frame(data, 'consents', scope),
+    title: text('change.title', { client }),
+    ...{ action: formTarget(data.action), backUrl: ownLink(data.backUrl) },
+    hint: text(latest === undefined ? 'change.until.hintOpen' : 'change.until.hint', {
+      ...{ client, latest: latest ?? '' },
+    }),
+    accountsError: messageOf('no_account_chosen'),
+    untilError: messageOf('end_not_a_date', 'end_not_possible'),
+    problems: data.problems
+      .filter((problem) => Object.hasOwn(messages, problem))
+      .map((problem) => ({
+        field: problem === 'no_account_chosen' ? 'account-0' : 'until',
+        message: messages[problem],
+      })),
+  };
+}
+
+interface Confirmation {
+  title: TextKey;
+  effects: TextKey[];
+  submit: TextKey;
+  keep: TextKey;
+}
+
+const confirmations: Record<AccountConfirmData['kind'], Confirmation> = {
+  withdraw: {
+    title: 'withdraw.title',
+    effects: ['withdraw.now', 'withdraw.past', 'withdraw.again'],
+    submit: 'withdraw.submit',
+    keep: 'withdraw.keep',
+  },
+  'withdraw-payment': {
+    title: 'withdrawPayment.title',
+    effects: ['withdrawPayment.now', 'withdrawPayment.past'],
+    submit: 'withdrawPayment.submit',
+    keep: 'withdrawPayment.keep',
+  },
+  'end-session': {
+    title: 'endSession.title',
+    effects: ['endSession.now', 'endSession.apps'],
+    submit: 'endSession.submit',
+    keep: 'endSession.keep',
+  },
+  'end-others': {
+    title: 'endOthers.title',
+    effects: ['endOthers.now', 'endSession.apps'],
+    submit: 'sessions.endOthers',
+    keep: 'endSession.keep',
+  },
+};
+
+function confirmView(data: AccountConfirmData, scope: ViewScope): PageView {
+  const { text } = scope;
+  const { title, effects, submit, keep } = Object.hasOwn(confirmations, data.kind)
+    ? confirmations[data.kind]
+    : confirmations.withdraw;
+  const isSession = data.kind === 'end-session' || data.kind === 'end-others';
+  const device = data.session === undefined ? '' : deviceWords(data.session, scope);
+  const values = { client: data.client ?? '', device };
+  return {
+    ...data,
+    ...frame(data, isSession ? 'sessions' : 'consents', scope),
+    title: text(title, values),
+    effects: effects.map((key) => text(key, values)),
+    ...{ submit: text(submit), keep: text(keep) },
+    ...{ action: formTarget(data.action), backUrl: ownLink(data.backUrl) },
+  };
+}
+
+function deviceWords(
+  { browser, system }: Pick<SessionRowData, 'browser' | 'system'>,
+  scope: ViewScope,
+): string {
+  if (browser !== undefined && system !== undefined) {
+    return scope.text('sessions.both', { browser, system });
+  }
+  return browser ?? system ?? scope.text('sessions.unknown');
+}
+
+function sessionsView(data: AccountSessionsData, scope: ViewScope): PageView {
+  const { text } = scope;
+  return {
+    ...frame(data, 'sessions', scope),
+    title: text('sessions.title'),
+    endOthersUrl: data.endOthersUrl && ownLink(data.endOthersUrl),
+    sessions: data.sessions.map((session) => {
+      const device = deviceWords(session, scope);
+      const endLabel = text('sessions.endLabel', { device });
+      return { ...session, device, endLabel, endUrl: session.endUrl && ownLink(session.endUrl) };
+    }),
+  };
+}
+
+/** The pages of a signed-in customer. */
+export const accountViews = {
+  'account-consents': consentsView,
+  'account-consent': consentView,
+  'account-change': changeView,
+  'account-confirm': confirmView,
+  'account-sessions': sessionsView,
+};
