@@ -1,10 +1,13 @@
 import type Provider from 'oidc-provider';
 import type { Adapter, Interaction, KoaContextWithOIDC } from 'oidc-provider';
 import { errors, interactionPolicy } from 'oidc-provider';
-import { Problem } from '../problem.ts';
-import type { AuthorizationDetail } from './ports.ts';
-import { checkConsent, consentNaming, namesConsent } from './consent-requests.ts';
-import type { Consents, Share } from './ports.ts';
+import { Problem } from '../../problem.ts';
+import { copyInto } from './grant-decisions.ts';
+import type { EngineGrant } from './managed-id.ts';
+import type { AuthorizationDetail } from '../ports.ts';
+import { checkConsent, consentNaming, namesConsent } from '../requests/consent-requests.ts';
+import { presentDetailsOf, withPresentDetails } from './present-details.ts';
+import type { Consents, Share } from '../ports.ts';
 
 /**
  * A grant under a consent stands while the consent is authorised: asked at each use and on every process, so that nothing
@@ -17,7 +20,9 @@ export function withConsents(kind: string, adapter: Adapter, consents: Consents)
     async find(id) {
       if (!consents.isId(id)) return adapter.find(id);
       const [grant, consent] = await Promise.all([adapter.find(id), consents.find(id)]);
-      return consent?.state === 'authorised' ? grant : undefined;
+      if (grant === undefined || consent?.state !== 'authorised') return undefined;
+      const known = new Map([[id, consent]]);
+      return 'rar' in grant ? withPresentDetails(grant, { consents, known }) : grant;
     },
   };
 }
@@ -38,11 +43,13 @@ export function authorizationDetailsShare(consents: Consents): Share {
         // As the customer allowed it, with the accounts that they chose.
         authorizationDetailsForGrantSource: (ctx) => ctx.oidc.grant?.rar,
         authorizationDetailsForAccessToken(ctx, _token, source) {
-          if (ctx.oidc.params?.['authorization_details'] === undefined) return source?.rar;
+          if (ctx.oidc.params?.['authorization_details'] === undefined) {
+            return presentDetailsOf(ctx, source?.rar);
+          }
           const why = 'what was allowed can not be narrowed here';
           throw new errors.InvalidAuthorizationDetails(why);
         },
-        authorizationDetailsForIntrospection: (_ctx, token) => token.rar,
+        authorizationDetailsForIntrospection: (ctx, token) => presentDetailsOf(ctx, token.rar),
       },
     },
   };
@@ -92,26 +99,44 @@ interface Missing {
   missingResourceScopes?: Record<string, string[]>;
 }
 
+/** Adds what an interaction was about: what the request asks for and the grant did not give. */
+export function addMissing(grant: EngineGrant, { prompt }: Pick<Interaction, 'prompt'>): void {
+  const missing = prompt.details as Missing;
+  if (missing.missingOIDCScope !== undefined) {
+    grant.addOIDCScope(missing.missingOIDCScope.join(' '));
+  }
+  if (missing.missingOIDCClaims !== undefined) grant.addOIDCClaims(missing.missingOIDCClaims);
+  for (const [resource, scopes] of Object.entries(missing.missingResourceScopes ?? {})) {
+    grant.addResourceScope(resource, scopes.join(' '));
+  }
+}
+
+/** A consent that its customer authorised. */
+export interface ConsentAllowed {
+  consentId: string;
+  detail: AuthorizationDetail;
+  /** The id under which the client manages the grant. */
+  managedId: string | undefined;
+  /** What the grant gave before and goes on giving. */
+  kept?: EngineGrant | undefined;
+}
+
 /** Saves the one grant of a consent, which has the consent's id and exactly what this request asked for. */
 export async function saveConsentGrant(
   provider: Provider,
   interaction: Interaction,
-  allowed: { consentId: string; detail: AuthorizationDetail },
+  allowed: ConsentAllowed,
 ): Promise<string> {
   const accountId = interaction.session?.accountId;
   if (accountId === undefined) {
     throw new Problem('interaction_not_found', { detail: 'no customer' });
   }
   const clientId = String(interaction.params['client_id']);
-  const grant = new provider.Grant({ accountId, clientId });
+  const grant: EngineGrant = new provider.Grant({ accountId, clientId });
   grant.jti = allowed.consentId;
-  const missing = interaction.prompt.details as Missing;
-  if (missing.missingOIDCScope !== undefined)
-    grant.addOIDCScope(missing.missingOIDCScope.join(' '));
-  if (missing.missingOIDCClaims !== undefined) grant.addOIDCClaims(missing.missingOIDCClaims);
-  for (const [resource, scopes] of Object.entries(missing.missingResourceScopes ?? {})) {
-    grant.addResourceScope(resource, scopes.join(' '));
-  }
+  grant.managedId = allowed.managedId;
+  if (allowed.kept !== undefined) copyInto(grant, allowed.kept);
+  addMissing(grant, interaction);
   if (interaction.params['authorization_details'] !== undefined) grant.addRar(allowed.detail);
   return grant.save();
 }

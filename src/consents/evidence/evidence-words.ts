@@ -1,0 +1,89 @@
+import type { EvidenceBundle, EvidenceMove } from './evidence-files.ts';
+
+/** What a bundle proves that holds, a sentence each, for people who have to judge it. */
+export function provenBy(bundle: EvidenceBundle): string[] {
+  const { consent, history } = bundle;
+  return [
+    `${bundle.iss} stated this at ${timeOf(bundle)} with ${bundle.software.name} ${bundle.software.version}.`,
+    ...history.map((entry) => wordsOf(entry, bundle)),
+    tokenWords(bundle),
+    `At that time the consent was ${consent.state}.`,
+  ];
+}
+
+/** What nobody can read out of it. */
+export function notProvenBy({ history }: EvidenceBundle): string[] {
+  const bare = history.filter(({ page }) => page !== undefined && page.shown === undefined);
+  return [
+    'Which person the customer is: the bank knows its customers by their identifiers.',
+    'That nothing was issued before the audit trail began, or after its retention ended.',
+    ...(bare.length === 0
+      ? []
+      : [`The words of ${String(bare.length)} pages, of which only the digest was kept.`]),
+  ];
+}
+
+function timeOf({ iat }: EvidenceBundle): string {
+  return new Date(iat * 1000).toISOString();
+}
+
+function wordsOf(entry: EvidenceMove, { consent }: EvidenceBundle): string {
+  const { at, move, by, reason, address } = entry;
+  const who = by.type === 'system' ? 'the passing of time or the server' : nameOf(by);
+  const where = address === undefined ? '' : ` from ${address}`;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  if (move === 'create') {
+    const what = consent.permissions.length === 0 ? '' : `: ${consent.permissions.join(', ')}`;
+    return `At ${at} ${who}${where} asked for a consent to ${aboutOf(consent.type)}${what}.`;
+  }
+  return `At ${at} ${who}${where} ${verbs[move]} it${why}${loginOf(entry)}${pageOf(entry)}.`;
+}
+
+const verbs = {
+  authorise: 'authorised',
+  reject: 'rejected',
+  withdraw: 'took back',
+  lapse: 'let lapse',
+  reauthenticate: 'confirmed',
+  change: 'changed',
+  revoke: 'revoked',
+  expire: 'ended',
+  consume: 'used up',
+} as const satisfies Record<Exclude<EvidenceMove['move'], 'create'>, string>;
+
+function nameOf({ type, id }: EvidenceMove['by']): string {
+  return id === undefined ? `the ${type}` : `the ${type} ${id}`;
+}
+
+function aboutOf(type: EvidenceBundle['consent']['type']): string {
+  const words = {
+    accounts: 'read accounts',
+    payment: 'make one payment',
+    'funds-confirmation': 'have funds confirmed',
+  } as const;
+  return words[type];
+}
+
+function loginOf({ authentication }: EvidenceMove): string {
+  if (authentication === undefined) return '';
+  const { acr, amr, auth_time: at } = authentication;
+  const level = acr === undefined ? '' : ` (${acr})`;
+  return `, having logged in${at === undefined ? '' : ` at ${at}`} by ${amr.join(' and ')}${level}`;
+}
+
+function pageOf({ page, accounts = [] }: EvidenceMove): string {
+  const chosen =
+    accounts.length === 0 ? '' : `, for ${accounts.map(({ name }) => name).join(' and ')}`;
+  if (page === undefined) return chosen;
+  const kept = page.shown === undefined ? 'with the digest' : 'which is here whole, digest';
+  return `${chosen}, on a page in ${page.locale} ${kept} ${page.digest}`;
+}
+
+function tokenWords({ tokens }: EvidenceBundle): string {
+  if (tokens.length === 0) return 'No access token was issued under it.';
+  const bound = [...new Set(tokens.flatMap(({ bound_to: key }) => key ?? []))];
+  const to = bound.length === 0 ? 'bound to nothing' : `bound to ${bound.join(', ')}`;
+  const first = tokens[0]?.issued_at ?? '';
+  const last = tokens.at(-1)?.issued_at ?? '';
+  return `${String(tokens.length)} access tokens were issued under it from ${first} to ${last}, ${to}.`;
+}
