@@ -18,6 +18,18 @@ export interface AuditRow {
   detail: Record<string, unknown>;
 }
 
+/** An event on its way to the table, as it is sent: while it waits, one text costs less than the objects in it. */
+export interface WrittenRow {
+  id: string;
+  /** JSON of an {@link AuditRow}. */
+  json: string;
+}
+
+/** To be called when the event happens. */
+export function writtenRow(row: AuditRow): WrittenRow {
+  return { id: row.id, json: JSON.stringify(row) };
+}
+
 /** What an auditor looks for; members that are absent don't narrow. */
 export interface AuditSearch {
   types?: readonly AuditEventType[];
@@ -34,7 +46,7 @@ export interface AuditSearch {
 /** The audit table; rows are added and read, never changed. */
 export interface AuditStore {
   /** Adds all rows in one statement, so all or none; rows that are already there are left as they are. */
-  insertMany(rows: readonly AuditRow[]): Promise<void>;
+  insertMany(rows: readonly WrittenRow[]): Promise<void>;
   /** The newest rows first. */
   search(search: AuditSearch): Promise<AuditRow[]>;
 }
@@ -83,7 +95,7 @@ export function createAuditStore({
 }): AuditStore {
   return {
     async insertMany(rows) {
-      await sql.run(insertMany, [JSON.stringify(rows)]);
+      await sql.run(insertMany, [`[${rows.map(({ json }) => json).join(',')}]`]);
     },
     async search({ types, clientId, customerId, since, until, limit }) {
       const rows = await prisma.auditEvent.findMany({

@@ -1,11 +1,11 @@
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { Problem } from '../problem.ts';
-import type { AuditRow } from './audit-store.ts';
+import type { WrittenRow } from './audit-store.ts';
 
 /** A row that is not committed yet. */
 export interface Pending {
-  row: AuditRow;
+  row: WrittenRow;
   /** Set when somebody waits for the commit. */
   settle?: (failure?: Problem) => void;
 }

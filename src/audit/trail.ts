@@ -3,7 +3,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { alreadyRedacted } from '../observability/redact.ts';
 import { currentRequest } from '../observability/request-context.ts';
-import type { AuditRow, AuditStore } from './audit-store.ts';
+import { writtenRow, type AuditRow, type AuditStore } from './audit-store.ts';
 import { createBacklog } from './backlog.ts';
 import { createCommitLoop } from './commit-loop.ts';
 import type { AuditEntry } from './events.ts';
@@ -15,6 +15,8 @@ export interface AuditTrail {
   record(entry: AuditEntry): void;
   /** Resolves when the entry is committed; rejects with `database_unavailable` when an attempt to commit it failed. */
   recordDurably(entry: AuditEntry): Promise<void>;
+  /** Has `listen` called with every entry as it is recorded. */
+  subscribe(listen: (entry: AuditEntry) => void): void;
   /** Tries once to commit everything that was recorded before. Never rejects. */
   flush(): Promise<void>;
   /** Flushes for the last time, what came during a commit that failed too, and counts the rest as dropped. Entries that come later are logged and dropped. */
@@ -61,11 +63,14 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
   const stamp = createStamp(options.clock);
   const backlog = createBacklog(options);
   const loop = createCommitLoop(backlog, options);
+  const listeners: ((entry: AuditEntry) => void)[] = [];
   let closed = false;
 
   const add = (entry: AuditEntry, settle?: (failure?: Error) => void): void => {
-    const row = stamp(entry);
-    logRow(options.logger, row, settle !== undefined);
+    const stamped = stamp(entry);
+    const row = writtenRow(stamped);
+    logRow(options.logger, stamped, settle !== undefined);
+    for (const listen of listeners) listen(entry);
     const pending = settle === undefined ? { row } : { row, settle };
     if (closed) {
       backlog.drop(pending, { reason: 'the trail is closed' });
@@ -85,6 +90,9 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
           else reject(failure);
         });
       });
+    },
+    subscribe(listen) {
+      listeners.push(listen);
     },
     flush: () => loop.attempt(),
     async close() {

@@ -32,6 +32,7 @@ export function receiveFromProxies(
     ctx.request.ip = arrival.address ?? ctx.request.ip;
     const request = currentRequest();
     if (request !== undefined) {
+      request.proxied = true;
       request.listener = door ?? request.listener;
       request.address = arrival.address ?? request.address;
     }

@@ -54,6 +54,7 @@ const situations = {
   request_uri_not_supported: 'app',
   slow_down: 'wait',
   temporarily_unavailable: 'unavailable',
+  too_many_requests: 'wait',
   unauthorized_client: 'app',
   unmet_authentication_requirements: 'app',
   unsupported_response_mode: 'app',

@@ -25,6 +25,8 @@ export interface Locale {
   text(key: TextKey | (string & Record<never, never>), values?: TextValues): string;
   /** Date and time in words, in UTC and saying so. */
   date(date: Date): string;
+  /** The day alone, in UTC. */
+  day(date: Date): string;
   /** A decimal amount with its currency (ISO 4217), exactly: nothing is rounded. */
   money(amount: string, currency: string): string;
   /** A time span in words, rounded up: seconds below a minute, else minutes. */
@@ -70,21 +72,17 @@ function isolate(value: string | number, direction: Locale['direction']): string
   return isMixed ? `\u2068${clean}\u2069` : clean;
 }
 
-function createFormatters(format: string): Pick<Locale, 'date' | 'money' | 'duration'> {
-  const dates = new Intl.DateTimeFormat(format, {
-    day: 'numeric',
-    month: 'long',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    timeZone: 'UTC',
-    timeZoneName: 'short',
-  });
+function createFormatters(format: string): Pick<Locale, 'date' | 'day' | 'money' | 'duration'> {
+  const day = { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' } as const;
+  const days = new Intl.DateTimeFormat(format, day);
+  const time = { hour: '2-digit', minute: '2-digit', timeZoneName: 'short' } as const;
+  const dates = new Intl.DateTimeFormat(format, { ...day, ...time });
   const unit = { style: 'unit', unitDisplay: 'long' } as const;
   const inSeconds = new Intl.NumberFormat(format, { ...unit, unit: 'second' });
   const inMinutes = new Intl.NumberFormat(format, { ...unit, unit: 'minute' });
   return {
     date: (date) => dates.format(date),
+    day: (date) => days.format(date),
     money: (amount, currency) =>
       new Intl.NumberFormat(format, {
         ...{ style: 'currency', currency, maximumFractionDigits: 20 },

@@ -1,5 +1,14 @@
+import type {
+  AccountChangeData,
+  AccountConfirmData,
+  AccountConsentData,
+  AccountConsentsData,
+  AccountSessionsData,
+} from './account-page-data.ts';
+
 /** Why the login page is shown again. */
-export type LoginError = 'login_failed' | 'login_throttled' | 'csrf_mismatch' | 'missing_fields';
+export type LoginError =
+  'login_failed' | 'login_throttled' | 'login_challenged' | 'csrf_mismatch' | 'missing_fields';
 
 /**
  * Posts `username`, `password`, `csrf` and `action` = `login` | `cancel`.
@@ -8,12 +17,17 @@ export type LoginError = 'login_failed' | 'login_throttled' | 'csrf_mismatch' | 
 export interface LoginData {
   action: string;
   csrfToken: string;
-  clientName: string;
+  /** The app that sent the customer; undefined for those who come to their own pages. */
+  clientName?: string | undefined;
+  /** Whether they are signed in, and have to confirm it. */
+  isConfirmation?: boolean | undefined;
   /** What was typed before; the password never is shown again. */
   username?: string | undefined;
   error?: LoginError | undefined;
-  /** With `login_throttled`: how long to wait. */
+  /** With `login_throttled` and `login_challenged`: how long to wait. */
   retryAfterSeconds?: number | undefined;
+  /** With `login_challenged`: what has to be sent back as `step` then. */
+  step?: string | undefined;
   /** With `missing_fields`: which. */
   fields?: { username?: 'missing' | undefined; password?: 'missing' | undefined } | undefined;
 }
@@ -107,6 +121,8 @@ export interface ErrorData {
   reference: string;
   /** The way back to the application, given only when it is safe. */
   backUrl?: string | undefined;
+  /** Whether it is one of the pages of a customer who is signed in: no app brought them. */
+  isOwnPage?: boolean | undefined;
 }
 
 /** Development only: shows what the authorization endpoint sent back. */
@@ -127,6 +143,11 @@ export interface PageData {
   'carry-on': CarryOnData;
   error: ErrorData;
   'development-callback': DevelopmentCallbackData;
+  'account-consents': AccountConsentsData;
+  'account-consent': AccountConsentData;
+  'account-change': AccountChangeData;
+  'account-confirm': AccountConfirmData;
+  'account-sessions': AccountSessionsData;
 }
 
 export type PageName = keyof PageData;

@@ -1,3 +1,4 @@
+import { accountViews, overviewPath } from './account-views.ts';
 import { consentDecisionView } from './consent-decision-view.ts';
 import { situationOf } from './error-texts.ts';
 import type { ErrorSituation } from './error-texts.ts';
@@ -20,21 +21,25 @@ interface FieldProblem {
 
 function loginProblems(data: LoginData, { locale, text }: ViewScope): FieldProblem[] {
   const { error, fields = {}, retryAfterSeconds = 60 } = data;
-  if (error === undefined) return [];
-  if (error === 'login_failed') return [{ field: 'username', message: text('login.failed') }];
-  if (error === 'csrf_mismatch') return [{ field: 'username', message: text('login.stale') }];
-  if (error === 'login_throttled') {
-    const wait = locale.duration(retryAfterSeconds);
-    return [{ field: 'username', message: text('login.throttled', { wait }) }];
+  const told = (message: string): FieldProblem[] => [{ field: 'username', message }];
+  const wait = () => ({ wait: locale.duration(retryAfterSeconds) });
+  switch (error) {
+    case undefined:
+      return [];
+    case 'login_failed':
+      return told(text('login.failed'));
+    case 'csrf_mismatch':
+      return told(text('login.stale'));
+    case 'login_throttled':
+      return told(text('login.throttled', wait()));
+    case 'login_challenged':
+      return told(text('login.challenged', wait()));
+    case 'missing_fields':
+    default:
+      return (['username', 'password'] as const)
+        .filter((field) => fields[field] === 'missing')
+        .map((field) => ({ field, message: text(`login.${field}.missing`) }));
   }
-  const missing: FieldProblem[] = [];
-  if (fields.username === 'missing') {
-    missing.push({ field: 'username', message: text('login.username.missing') });
-  }
-  if (fields.password === 'missing') {
-    missing.push({ field: 'password', message: text('login.password.missing') });
-  }
-  return missing;
 }
 
 function loginView(data: LoginData, scope: ViewScope): PageView {
@@ -44,15 +49,23 @@ function loginView(data: LoginData, scope: ViewScope): PageView {
       ? problems.find((problem) => problem.field === field)?.message
       : undefined;
   return {
-    title: scope.text('login.title'),
+    title: scope.text(data.isConfirmation === true ? 'login.confirm.title' : 'login.title'),
+    lead: loginLead(data, scope),
+    submit: scope.text(data.isConfirmation === true ? 'login.confirm.submit' : 'login.submit'),
     action: formTarget(data.action),
     csrfToken: data.csrfToken,
+    step: data.step,
     client: data.clientName,
     username: data.username ?? '',
     problems,
     usernameError: missingIn('username'),
     passwordError: missingIn('password'),
   };
+}
+
+function loginLead({ clientName: client, isConfirmation }: LoginData, { text }: ViewScope): string {
+  if (client !== undefined) return text('login.lead', { client });
+  return text(isConfirmation === true ? 'login.confirm.lead' : 'login.own.lead');
 }
 
 function claimSentence(scope: string, { locale, text }: ViewScope): string {
@@ -95,7 +108,8 @@ function errorView(data: ErrorData, { text }: ViewScope): PageView {
     title: text(`error.${situation}.title`),
     happened: text(`error.${situation}.happened`),
     changed: text(changedKeys[situation] ?? 'error.changed'),
-    now: text(`error.${situation}.now`),
+    now: text(data.isOwnPage === true ? 'error.account.now' : `error.${situation}.now`),
+    overview: data.isOwnPage === true ? overviewPath : undefined,
     reference: data.reference,
     backUrl: linkable(data.backUrl),
   };
@@ -130,4 +144,5 @@ export const pageViews: {
     error,
     command,
   }),
+  ...accountViews,
 };

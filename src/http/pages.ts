@@ -51,8 +51,12 @@ export function createPages(renderer: Renderer, locales: Pick<Locales, 'chooseLo
       ctx.body = renderer.render(page, data, {
         locale,
         languageUrl:
-          languagePath === undefined ? undefined : (tag) => `${languagePath}?ui_locales=${tag}`,
+          languagePath === undefined ? undefined : (tag) => inLanguage(languagePath, tag),
       });
     },
   };
+}
+
+function inLanguage(path: string, tag: string): string {
+  return `${path}${path.includes('?') ? '&' : '?'}ui_locales=${tag}`;
 }

@@ -23,6 +23,8 @@ export interface ProblemResponseOptions {
   allowedMethods?: (path: string) => readonly string[];
   /** Paths that only programs call: errors there are JSON, whatever `Accept` says. */
   isForPrograms?: (path: string) => boolean;
+  /** Paths of our own APIs: errors there are problem documents (RFC 9457). */
+  isApi?: (path: string) => boolean;
 }
 
 /** Long enough for a failover, short enough not to be noticed. */
@@ -92,8 +94,17 @@ async function respond(
   if (status === 503) ctx.set('Retry-After', String(retryAfterSeconds));
   const reference = currentRequest()?.requestId ?? 'none';
   const html = await pageOf(ctx, options, { code, reference });
-  ctx.type = html === undefined ? 'application/json' : 'text/html; charset=utf-8';
-  ctx.body = html ?? { error: code, error_description: problems[code], reference };
+  if (html !== undefined) {
+    ctx.type = 'text/html; charset=utf-8';
+    ctx.body = html;
+  } else if (options.isApi?.(ctx.path) === true) {
+    ctx.type = 'application/problem+json; charset=utf-8';
+    const type = `urn:countersign:problem:${code}`;
+    ctx.body = JSON.stringify({ type, title: problems[code], status, code, reference });
+  } else {
+    ctx.type = 'application/json';
+    ctx.body = { error: code, error_description: problems[code], reference };
+  }
 }
 
 /**

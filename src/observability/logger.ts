@@ -75,22 +75,27 @@ function asText(line: Line): string {
 
 function asJson({ at, level, message, fields }: Line): string {
   const fixed = { at, level, message };
-  const text = JSON.stringify(Object.assign({ ...fixed }, fields, fixed));
+  const isNamedAnew = 'at' in fields || 'level' in fields || 'message' in fields;
+  const text = JSON.stringify({ ...fixed, ...fields, ...(isNamedAnew ? fixed : undefined) });
   return beyondPlainText.test(text) ? escapeUnprintable(text) : text;
 }
 
-function fieldsOfRequest(): Record<string, unknown> {
+/** The fields without secrets, and of which request they tell: its identifier is ours, the address may be a proxy's word. */
+function cleanFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const request = currentRequest();
-  return request === undefined ? {} : { requestId: request.requestId, address: request.address };
+  if (request === undefined) return redactFields(fields);
+  const { requestId, address } = request;
+  return { requestId, address: redactText(address), ...redactFields(fields) };
 }
 
 type Write = (level: LogLevel, message: string, fields: Record<string, unknown>) => void;
 
 function bindFields(write: Write, bound: Record<string, unknown>): Logger {
+  const isBound = Object.keys(bound).length > 0;
   const at =
     (level: LogLevel): WriteLine =>
-    (message, fields) => {
-      write(level, message, { ...bound, ...fields });
+    (message, fields = {}) => {
+      write(level, message, isBound ? { ...bound, ...fields } : fields);
     };
   return {
     debug: at('debug'),
@@ -132,7 +137,7 @@ export function createLogger(options: LoggerOptions): Logger {
       at: clock.now().toISOString(),
       level,
       message: redactText(message),
-      fields: redactFields({ ...fieldsOfRequest(), ...fields }),
+      fields: cleanFields(fields),
     };
     // Without winston's logger between the two: as a stream that is piped into another it costs 20 µs a line.
     transport.log?.(format.transform({ level, message, line }), ignore);

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Metric, type Registry } from 'prom-client';
 
 /** Turns a label value into one of a bounded set; what isn't in the set becomes "other". */
 export type LabelRule = (value: string) => string;
@@ -50,29 +50,53 @@ export function firstSeen(count: number): LabelRule {
 /** Series that are found again by their label values; more are possible, but cost what the first use does. */
 const maxRemembered = 500;
 
-/** What `create` makes for label values once the rules were applied, made once for the values that come most. */
-function rememberSeries<Name extends string, Series>(
+/** The series of one metric: a value, or several, for each combination of label values. */
+interface SeriesSet<Name extends string, Series> {
+  /** That of the label values once the rules were applied; made where there is none yet. */
+  of(labels: Labels<Name>): Series;
+  all(): Iterable<Series>;
+}
+
+/** Series that `create` makes once for the bounded label values, found by what was given for those that come most. */
+function createSeriesSet<Name extends string, Series>(
   rules: Readonly<Record<Name, LabelRule>>,
   create: (labels: Record<Name, string>) => Series,
-): (labels: Labels<Name>) => Series {
+): SeriesSet<Name, Series> {
   const entries = Object.entries<LabelRule>(rules) as [Name, LabelRule][];
   const remembered = new Map<string, Series>();
+  const bounded = new Map<string, Series>();
 
-  function createFor(labels: Labels<Name>): Series {
-    const bounded: Partial<Record<Name, string>> = {};
-    for (const [name, rule] of entries) bounded[name] = rule(labels[name]);
-    return create(bounded as Record<Name, string>);
+  function boundedSeries(labels: Labels<Name>): Series {
+    const values: Partial<Record<Name, string>> = {};
+    let key = '';
+    for (const [name, rule] of entries) {
+      const value = rule(labels[name]);
+      values[name] = value;
+      key += `${value}\0`;
+    }
+    const known = bounded.get(key) ?? create(values as Record<Name, string>);
+    bounded.set(key, known);
+    return known;
   }
 
-  return (labels) => {
-    let key = '';
-    for (const [name] of entries) key += `${labels[name]}\0`;
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
-    const series = createFor(labels);
-    if (remembered.size < maxRemembered) remembered.set(key, series);
-    return series;
+  return {
+    of(labels) {
+      let key = '';
+      for (const [name] of entries) key += `${labels[name]}\0`;
+      const known = remembered.get(key);
+      if (known !== undefined) return known;
+      const series = boundedSeries(labels);
+      if (remembered.size < maxRemembered) remembered.set(key, series);
+      return series;
+    },
+    all: () => bounded.values(),
   };
+}
+
+/** What was counted since the last scrape, or the last value: prom-client hashes the labels at each call, so it is told then. */
+interface Tally<Name extends string> {
+  labels: Record<Name, string>;
+  value: number;
 }
 
 export function createCounter<Name extends string>(
@@ -80,11 +104,25 @@ export function createCounter<Name extends string>(
   { name, help, labels }: Description<Name>,
 ): CounterHandle<Name> {
   const labelNames = Object.keys(labels) as Name[];
-  const counter = new Counter<Name>({ name, help, labelNames, registers: [registry] });
-  const seriesOf = rememberSeries(labels, (values) => counter.labels(values));
+  const series = createSeriesSet<Name, Tally<Name>>(labels, (values) => ({
+    labels: values,
+    value: 0,
+  }));
+  new Counter<Name>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const tally of series.all()) {
+        this.inc(tally.labels, tally.value);
+        tally.value = 0;
+      }
+    },
+  });
   return {
     increment(values, by = 1) {
-      seriesOf(values).inc(by);
+      series.of(values).value += by;
     },
   };
 }
@@ -94,11 +132,22 @@ export function createGauge<Name extends string>(
   { name, help, labels }: Description<Name>,
 ): GaugeHandle<Name> {
   const labelNames = Object.keys(labels) as Name[];
-  const gauge = new Gauge<Name>({ name, help, labelNames, registers: [registry] });
-  const seriesOf = rememberSeries(labels, (values) => gauge.labels(values));
+  const series = createSeriesSet<Name, Tally<Name>>(labels, (values) => ({
+    labels: values,
+    value: 0,
+  }));
+  new Gauge<Name>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const tally of series.all()) this.set(tally.labels, tally.value);
+    },
+  });
   return {
     set(values, value) {
-      seriesOf(values).set(value);
+      series.of(values).value = value;
     },
   };
 }
@@ -106,22 +155,60 @@ export function createGauge<Name extends string>(
 /** Seconds; 1 ms to 10 s, which is past every timeout of a request. */
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** How often a time fell into each bucket, and beyond the last. */
+interface Distribution {
+  labels: Record<string, string>;
+  counts: number[];
+  sum: number;
+}
+
 export function createHistogram<Name extends string>(
   registry: Registry,
   { name, help, labels }: Description<Name>,
 ): HistogramHandle<Name> {
-  const labelNames = Object.keys(labels) as Name[];
-  const histogram = new Histogram<Name>({
+  const series = createSeriesSet<Name, Distribution>(labels, (values) => ({
+    labels: values,
+    counts: secondsBuckets.map(() => 0).concat(0),
+    sum: 0,
+  }));
+  if (Object.keys(labels).length === 0) series.of({} as Labels<Name>); // there from the start, with zeros
+  const metric = {
     name,
     help,
-    labelNames,
-    buckets: secondsBuckets,
-    registers: [registry],
-  });
-  const seriesOf = rememberSeries(labels, (values) => histogram.labels(values));
+    type: 'histogram',
+    aggregator: 'sum',
+    get: () => Promise.resolve({ ...metric, values: [...series.all()].flatMap(linesOf) }),
+  };
+  const linesOf = (distribution: Distribution) => exposition(name, distribution);
+  // In place of prom-client's histogram, which makes ten objects for each time that is noted.
+  registry.registerMetric(metric as unknown as Metric<Name>);
   return {
     observe(values, seconds) {
-      seriesOf(values).observe(seconds);
+      const distribution = series.of(values);
+      distribution.sum += seconds;
+      const bucket = bucketOf(seconds);
+      distribution.counts[bucket] = (distribution.counts[bucket] ?? 0) + 1;
     },
   };
+}
+
+function bucketOf(seconds: number): number {
+  let index = 0;
+  while (index < secondsBuckets.length && seconds > (secondsBuckets[index] ?? 0)) index += 1;
+  return index;
+}
+
+/** The values of one series as Prometheus wants them: buckets add up, and each names its upper bound. */
+function exposition(name: string, { labels, counts, sum }: Distribution) {
+  let count = 0;
+  const buckets = counts.map((own, index) => {
+    count += own;
+    const le = String(secondsBuckets[index] ?? '+Inf');
+    return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: sum },
+    { metricName: `${name}_count`, labels, value: count },
+  ];
 }

@@ -1,4 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { apiKeyMetrics } from './api-key-metrics.ts';
+import type { ApiKeyMetrics } from './api-key-metrics.ts';
+import { edgeMetrics } from './edge-metrics.ts';
+import type { EdgeMetrics } from './edge-metrics.ts';
 import { problems } from '../problem.ts';
 import {
   createCounter,
@@ -10,9 +14,10 @@ import {
   type GaugeHandle,
   type HistogramHandle,
 } from './metric-handles.ts';
+import { eventMetrics, type EventMetrics } from './event-metrics.ts';
 
 /** Everything that we count; label values outside their closed set become "other". */
-export interface Metrics {
+export interface Metrics extends EventMetrics, ApiKeyMetrics, EdgeMetrics {
   httpRequestSeconds: HistogramHandle<'route' | 'method' | 'status'>;
   tokensIssued: CounterHandle<'grant_type' | 'format'>;
   refusals: CounterHandle<'endpoint' | 'error'>;
@@ -33,6 +38,9 @@ export interface Metrics {
   revocationChecks: CounterHandle<'outcome'>;
   revocationFailures: CounterHandle<'method'>;
   revocationListAgeSeconds: GaugeHandle<'source'>;
+  signatureSeconds: HistogramHandle<'signer' | 'algorithm'>;
+  signatureFailures: CounterHandle<'signer' | 'reason'>;
+  rotationOverdueSeconds: GaugeHandle<'of'>;
   /** Runs `collect` before each scrape, for values that are read and not counted, such as the size of a pool. */
   onScrape(collect: () => void): void;
   /** The Prometheus text exposition. */
@@ -51,7 +59,7 @@ const grantTypes = oneOf([
   'urn:openid:params:grant-type:ciba',
 ]);
 const formats = oneOf(['jwt', 'opaque']);
-const outcomes = oneOf(['success', 'failed', 'throttled', 'cancelled']);
+const outcomes = oneOf(['success', 'failed', 'throttled', 'challenged', 'cancelled']);
 const poolStates = oneOf(['total', 'idle', 'waiting']);
 
 /** RFC 6749, 6750, 7009, 7591, 8628, 8707, 9101, 9126, 9449, OpenID Connect Core and CIBA, and our own problem codes. */
@@ -226,6 +234,29 @@ function revocationMetrics(
   };
 }
 
+function rotationMetrics(
+  registry: Registry,
+): Pick<Metrics, 'signatureSeconds' | 'signatureFailures' | 'rotationOverdueSeconds'> {
+  const signers = oneOf(['sealed', 'pkcs11', 'remote']);
+  return {
+    signatureSeconds: createHistogram(registry, {
+      name: 'countersign_signature_seconds',
+      help: 'Time to sign a token or another message, with waiting for a turn.',
+      labels: { signer: signers, algorithm: oneOf(['RS256', 'PS256', 'ES256', 'EdDSA']) },
+    }),
+    signatureFailures: createCounter(registry, {
+      name: 'countersign_signature_failures_total',
+      help: 'Signatures that could not be had, by why.',
+      labels: { signer: signers, reason: oneOf(['timeout', 'busy', 'unavailable', 'refused']) },
+    }),
+    rotationOverdueSeconds: createGauge(registry, {
+      name: 'countersign_rotation_overdue_seconds',
+      help: 'Seconds since a signing key or secret should have been replaced; 0 when it is not due.',
+      labels: { of: firstSeen(30) },
+    }),
+  };
+}
+
 /**
  * A registry of its own with Node's default metrics and ours. `version` is the label of `countersign_info`, by which a
  * dashboard counts the replicas of each version.
@@ -246,6 +277,10 @@ export function createMetrics({ version = 'unknown' }: { version?: string } = {}
     ...databaseMetrics(registry),
     ...upkeepMetrics(registry),
     ...revocationMetrics(registry),
+    ...apiKeyMetrics(registry),
+    ...edgeMetrics(registry),
+    ...eventMetrics(registry),
+    ...rotationMetrics(registry),
     onScrape(collect) {
       collectors.push(collect);
     },

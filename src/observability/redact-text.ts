@@ -50,6 +50,12 @@ const shapes: readonly Shape[] = [
     replacement: redacted,
   },
   {
+    // API keys; their first letters, which people compare, stay.
+    signs: ['ck_'],
+    pattern: /\b(ck_(?:live|test)_[0-9A-Za-z]{6})[0-9A-Za-z]{8,64}/g,
+    replacement: `$1${redacted}`,
+  },
+  {
     signs: ['-----BEGIN '],
     pattern:
       /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g,
@@ -75,7 +81,7 @@ const shapes: readonly Shape[] = [
 ];
 
 /** A text without any of these has no secret's shape: one look settles it for identifiers, which most texts are. */
-const suspicious = /[ ="%]|:\/\/|eyJ|eyA|ewo|ew0/;
+const suspicious = /[ ="%]|:\/\/|eyJ|eyA|ewo|ew0|ck_/;
 
 const parameter = new RegExp(
   `(^|[?&;#\\s"']|%3F|%26|%23)(${secretParameters})(=|%3D)(?:(?!%26)[^&\\s"'#])+`,

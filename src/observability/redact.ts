@@ -249,6 +249,7 @@ export function redactFields(
   fields: Readonly<Record<string | symbol, unknown>>,
 ): Record<string, unknown> {
   if (!(clean in fields)) return redact(fields) as Record<string, unknown>;
+  if (Object.keys(fields).length === 0) return fields[clean] as Record<string, unknown>;
   const { [clean]: known, ...others } = fields;
   return Object.assign(redact(others) as Record<string, unknown>, known);
 }

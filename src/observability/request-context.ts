@@ -10,6 +10,8 @@ export interface RequestContext {
   method: string;
   /** Without the query, which may carry codes and tokens. */
   path: string;
+  /** A proxy of ours brought it. */
+  proxied?: boolean;
   /** The full inner cause of a refusal, for log and audit; never sent to the caller. */
   reason?: string;
   /**

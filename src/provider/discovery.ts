@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type Koa from 'koa';
-import { clientAlgorithms } from './algorithms.ts';
-import { clientAuthMethods, confidentialAuthMethods } from './client-authentication.ts';
+import { clientAlgorithms } from './requests/algorithms.ts';
+import { clientAuthMethods, confidentialAuthMethods } from './clients/client-authentication.ts';
+import { grantActions } from './grants/grant-request.ts';
 import type { Share } from './ports.ts';
-import { registrationPath, routes } from './routes.ts';
+import { grantsPath, registrationPath, routes } from './routes.ts';
 
 /** Endpoints that clients with certificates use on the mTLS host (RFC 8705 §5). */
 const aliased = {
@@ -12,16 +13,21 @@ const aliased = {
   revocation_endpoint: routes.revocation,
   introspection_endpoint: routes.introspection,
   userinfo_endpoint: routes.userinfo,
+  grant_management_endpoint: grantsPath,
 };
 
 interface Dependencies {
   mtlsOrigin: string;
+  issuer: string;
   /** Whether clients can register at all. */
   offersRegistration: boolean;
+  /** Whether every authorization request must name a grant management action. */
+  grantActionRequired: boolean;
 }
 
 /** Discovery members that oidc-provider does not make by itself. */
-export function discoveryShare({ mtlsOrigin, offersRegistration }: Dependencies): Share {
+export function discoveryShare(deps: Dependencies): Share {
+  const { mtlsOrigin, issuer, offersRegistration } = deps;
   const aliases = Object.entries(aliased).map(([name, path]) => [name, mtlsOrigin + path] as const);
   // Only there: who registers is known by a certificate.
   const registration = offersRegistration
@@ -30,6 +36,9 @@ export function discoveryShare({ mtlsOrigin, offersRegistration }: Dependencies)
   return {
     discovery: {
       ...registration,
+      grant_management_endpoint: issuer + grantsPath,
+      grant_management_actions_supported: [...grantActions],
+      grant_management_action_required: deps.grantActionRequired,
       mtls_endpoint_aliases: { ...Object.fromEntries(aliases), ...registration },
       // RFC 8414 §2: without them clients would believe that only client_secret_basic is good here.
       ...authenticationAt('revocation'),

@@ -1,7 +1,7 @@
 import type Koa from 'koa';
 import { currentRequest } from '../observability/request-context.ts';
 import { Problem } from '../problem.ts';
-import { isAlmostEndpoint, programPaths, routes } from './routes.ts';
+import { apiPaths, isAlmostEndpoint, programPaths, routes } from './routes.ts';
 
 /** What programs call, with certificates too (RFC 8705 §5): everything else is for browsers. */
 const forPrograms = new Set<string>([
@@ -20,9 +20,22 @@ export function isForPrograms(path: string): boolean {
   return forPrograms.has(path) || programPaths.some((one) => `${path}/`.startsWith(`${one}/`));
 }
 
-/** Whether nothing of ours but the engine answers a path: neither pages nor assets need looking for. */
-export function isEngineEndpoint(path: string): boolean {
+/** Whether a path is of an API of our own. */
+export function isApi(path: string): boolean {
+  return apiPaths.some((one) => path.startsWith(`${one}/`));
+}
+
+/** Whether an endpoint of the engine never answers with a page. */
+export function isEngineForPrograms(path: string): boolean {
   return forPrograms.has(path);
+}
+
+/** Whether nothing of ours but the engine answers a path: neither pages nor assets need looking for. */
+export function isEngineEndpoint({ method, path }: { method: string; path: string }): boolean {
+  const { authorization } = routes;
+  if (forPrograms.has(path)) return true;
+  // What is posted there goes on by GET, and that is a page's work.
+  return method === 'GET' && (path === authorization || path.startsWith(`${authorization}/`));
 }
 
 /** Keeps browser pages off the listener that asks for certificates. */

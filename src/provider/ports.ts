@@ -1,3 +1,4 @@
+import type { JWK } from 'jose';
 import type { Configuration } from 'oidc-provider';
 import type Koa from 'koa';
 import type { AuditEntry } from '../audit/events.ts';
@@ -32,6 +33,21 @@ export interface TokenAudience {
   scopes: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
+/** A key of the published set. */
+export interface SigningKey {
+  /** Public members, and `kid`, `alg`, `use` and `key_ops`. */
+  jwk: JWK;
+  /** What signs with it; undefined where it only verifies. */
+  signer:
+    | {
+        /** Resolves to the signature of RFC 7518 §3. */
+        sign(data: Uint8Array): Promise<Buffer>;
+        /** Rejects when nothing can be signed at the moment. */
+        ready(): Promise<void>;
+      }
+    | undefined;
+}
+
 /** What the provider asks of the resource servers; `resource-servers/` fits. */
 export interface ResourceServers {
   find(identifier: string): Promise<TokenAudience | undefined>;
@@ -59,6 +75,8 @@ export interface NamedConsent {
   customerId: string | undefined;
   /** The one resource scope that it is about. */
   scope: string;
+  /** As tokens carry it, with the accounts that are chosen now. */
+  detail: AuthorizationDetail;
 }
 
 /** What the provider asks of the consents; `consents/` fits. A consent's grant has the consent's id. */
@@ -66,6 +84,8 @@ export interface Consents {
   isId(value: unknown): value is string;
   /** The consent as it is at this moment; never remembered. */
   find(id: string): Promise<NamedConsent | undefined>;
+  /** Told of every use, at no cost. */
+  used(id: string): void;
   /** Scopes that consents are about. */
   scopes: readonly string[];
   /** Types of authorization details (RFC 9396). */
@@ -75,6 +95,8 @@ export interface Consents {
   scopeOfDetail(detail: Readonly<Record<string, unknown>>): string | undefined;
   /** Lodges the consent that a valid detail asks for, and gives its id. */
   lodge(clientId: string, detail: Readonly<Record<string, unknown>>): Promise<string>;
+  /** Ends an authorised consent of this client, with every token under it; one that has ended is left as it is. */
+  revoke(clientId: string, id: string): Promise<void>;
 }
 
 /** Pages that the provider shows by itself. */
@@ -89,6 +111,15 @@ export interface ProviderPages {
     ctx: Koa.Context,
     form: { action: string; fields: { name: string; value: string }[]; formActions: string[] },
   ): void;
+}
+
+/** That there are too many requests, or that nobody can say whether there are. */
+export type Excess = 'too_many_requests' | 'temporarily_unavailable';
+
+/** What the provider asks of the rate limits. */
+export interface Limits {
+  /** Counts the running request for a client or a customer, unless it is one too many. When to come back is told for it. */
+  excess(kind: 'client' | 'customer', id: string): Excess | undefined | Promise<Excess | undefined>;
 }
 
 /** Where security events go; the trail of `audit/` fits. */

@@ -1,17 +1,19 @@
-import { withoutClosedClaims } from './accounts.ts';
+import { withoutClosedClaims } from './pages/accounts.ts';
 import type { Share } from './ports.ts';
-import { rejectUnreachableAcr } from './authentication-context.ts';
+import { rejectUnreachableAcr } from './pages/authentication-context.ts';
 import { routes } from './routes.ts';
+
+/** How the session's cookie is set. */
+export const sessionCookie = {
+  signed: true,
+  httpOnly: true,
+  secure: true,
+  sameSite: 'lax',
+  path: '/',
+} as const;
 
 /** The protocol's shape for every client: OAuth 2.1 and RFC 9700. */
 export function protocolShare(cookieKeys: readonly string[]): Share {
-  const cookie = {
-    signed: true,
-    httpOnly: true,
-    secure: true,
-    sameSite: 'lax',
-    path: '/',
-  } as const;
   return {
     routes: { ...routes },
     responseTypes: ['code'],
@@ -29,7 +31,7 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
         interaction: '__Secure-interaction',
         resume: '__Secure-resume',
       },
-      long: cookie,
+      long: sessionCookie,
       short: { signed: true, httpOnly: true, secure: true, sameSite: 'lax' },
     },
     // RFC 9700 §2.6: no CORS at the authorization endpoint; tokens only for browser clients' own origins.

@@ -13,13 +13,24 @@ export const routes = {
 /** Client registration, which is ours and not oidc-provider's; each registration has its own path below. */
 export const registrationPath = '/register';
 
+/** The grant management endpoint, ours too; each grant has its own path below. */
+export const grantsPath = '/grants';
+
 /** What else of ours programs alone call, each with all that is below it: the consent APIs, and in development a resource. */
 export const programPaths: readonly string[] = [
   registrationPath,
+  grantsPath,
   '/consents/v1',
+  '/api-keys/v1',
+  '/edge/verify',
   '/open-banking/v4.0',
+  '/events/v1',
+  '/.well-known/ssf-configuration',
   '/development/resource',
 ];
+
+/** Our own APIs, whose errors are problem documents. */
+export const apiPaths: readonly string[] = ['/consents', '/api-keys', '/open-banking'];
 
 /** Fixed paths that oidc-provider adds by itself. */
 const wellKnown = [

@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { signsMessages } from './security-profile.ts';
+import { signsMessages } from './requests/security-profile.ts';
 
 /** Events that oidc-provider sends between an error at the authorization endpoint and its answer. */
 const events = ['authorization.error', 'server_error'] as const;

@@ -1,5 +1,5 @@
 import type Koa from 'koa';
-import { isEngineEndpoint } from './doors.ts';
+import { isEngineEndpoint, isEngineForPrograms } from './doors.ts';
 
 /** A step that only requests for `paths` pass: to all others it costs not even a promise. */
 export function stepAt(paths: readonly string[], step: Koa.Middleware): Koa.Middleware {
@@ -9,5 +9,10 @@ export function stepAt(paths: readonly string[], step: Koa.Middleware): Koa.Midd
 
 /** A step left out where the engine alone answers, and no page: looking for one would be a part of every token's cost. */
 export function stepUnlessEngine(step: Koa.Middleware): Koa.Middleware {
-  return (ctx, next) => (isEngineEndpoint(ctx.path) ? next() : step(ctx, next)) as Promise<void>;
+  return (ctx, next) => (isEngineEndpoint(ctx) ? next() : step(ctx, next)) as Promise<void>;
+}
+
+/** A step of the engine's that is about pages, left out at endpoints that only programs call. */
+export function stepAtPages(step: Koa.Middleware): Koa.Middleware {
+  return (ctx, next) => (isEngineForPrograms(ctx.path) ? next() : step(ctx, next)) as Promise<void>;
 }

@@ -1,0 +1,28 @@
+import type { Context } from 'koa';
+
+const bearer = /^Bearer +([\w.~+/-]{1,8192}=*)$/i;
+
+/** The token of `Authorization: Bearer` (RFC 6750 §2.1). */
+export function bearerIn(ctx: Context): string | undefined {
+  return bearer.exec(ctx.get('Authorization'))?.[1];
+}
+
+const basic = /^Basic +([\w+/-]{1,1024}={0,2})$/i;
+
+/** Client id and secret of `Authorization: Basic`; both parts are form-encoded within (RFC 6749 §2.3.1). */
+export function basicIn(ctx: Context): { id: string; secret: string } | undefined {
+  const encoded = basic.exec(ctx.get('Authorization'))?.[1];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 1) return undefined;
+  try {
+    return { id: decoded(text.slice(0, colon)), secret: decoded(text.slice(colon + 1)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function decoded(part: string): string {
+  return decodeURIComponent(part.replaceAll('+', ' '));
+}

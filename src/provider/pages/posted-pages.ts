@@ -1,0 +1,30 @@
+import type Router from '@koa/router';
+import { readFormFields } from '../../http/form.ts';
+import { Problem } from '../../problem.ts';
+import { routes } from '../routes.ts';
+
+/** A request may be for several resource servers (RFC 8707 §2). */
+const limits = { maxBytes: 8 * 1024, maxFields: 40, repeatable: ['resource'] };
+
+/** Node refuses request lines and headers beyond 16 KiB together; this leaves half of it to cookies and the rest. */
+const maxUrlLength = 8 * 1024;
+
+/**
+ * Authorization and logout requests may come by POST as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2).
+ * oidc-provider would then want cookies that other sites' forms carry (SameSite=None); the same request by GET needs
+ * none of that.
+ */
+export function acceptByPost(router: Router, issuer: string): void {
+  for (const route of ['authorization', 'end_session'] as const) {
+    router.post(routes[route], async (ctx) => {
+      ctx.state['route'] = route;
+      const fields = await readFormFields(ctx, limits);
+      const url = new URL(routes[route], issuer);
+      for (const [name, value] of fields) url.searchParams.append(name, value);
+      // Forms may leave unescaped what a URL escapes threefold.
+      if (url.href.length > maxUrlLength) throw new Problem('payload_too_large');
+      ctx.status = 303;
+      ctx.redirect(url.href);
+    });
+  }
+}

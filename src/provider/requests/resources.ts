@@ -1,0 +1,200 @@
+import { errors } from 'oidc-provider';
+import type { Client, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import { grantResource, grantResourceOf, isAboutGrants } from '../grants/grant-resource.ts';
+import type { Clients, ResourceServers, Share, TokenAudience } from '../ports.ts';
+
+/** What is known of resource servers and of who may ask for them. */
+export interface ResourceDependencies {
+  clients: Pick<Clients, 'permissionsOf'>;
+  resourceServers: ResourceServers;
+  defaultResource: string | undefined;
+  issuer: string;
+  /** Algorithms for which a key signs. */
+  algorithms: readonly string[];
+}
+
+/** OpenID scopes: they open userinfo, not a resource server. */
+export const openidScopes = ['openid', 'offline_access', 'profile', 'email', 'phone', 'address'];
+
+/** Begins the scope by which a request names a consent. */
+export const consentScopePrefix = 'consent:';
+
+/** Resource indicators (RFC 8707): which resource server a token is for and what its client may ask there. */
+export function resourceShare(dependencies: ResourceDependencies): Share {
+  return {
+    features: {
+      resourceIndicators: {
+        enabled: true,
+        // A token request without `resource` is about the one that the customer allowed.
+        useGrantedResource: () => true,
+        defaultResource(ctx, client, oneOf) {
+          rejectSeveralResources(ctx);
+          if (oneOf !== undefined) return oneOfSeveral(oneOf, dependencies);
+          const isGrants = isClientCredentials(ctx) && isAboutGrants(requestedScopes(ctx));
+          if (isGrants) return grantResourceOf(dependencies.issuer);
+          return resourceByDefault(dependencies, ctx, client);
+        },
+        getResourceServerInfo: (ctx, resource, client) =>
+          permittedResource(dependencies, { ctx, resource, client }),
+      },
+    },
+  };
+}
+
+/** A token is for one resource server: of several, the default one unless the client names another. */
+function oneOfSeveral(
+  granted: readonly string[],
+  { defaultResource }: ResourceDependencies,
+): string | string[] {
+  if (defaultResource === undefined || !granted.includes(defaultResource)) return [...granted];
+  return defaultResource;
+}
+
+/**
+ * The configured default resource server, else the first one that the client may use, where the request asks for more
+ * than OpenID scopes. Undefined means a token for userinfo.
+ */
+async function resourceByDefault(
+  { clients, defaultResource }: ResourceDependencies,
+  ctx: KoaContextWithOIDC,
+  client: Client,
+): Promise<string | string[]> {
+  const requested = requestedResourceScopes(ctx);
+  const none = undefined as unknown as string; // the types don't know that oidc-provider accepts undefined
+  if (requested.length === 0 && isAboutLoginOnly(ctx)) return none;
+  const permissions = await clients.permissionsOf(client.clientId);
+  if (defaultResource !== undefined && Object.hasOwn(permissions, defaultResource)) {
+    return defaultResource;
+  }
+  const permitted = Object.entries(permissions);
+  const [fitting] = permitted.filter(([, scopes]) => requested.every((s) => scopes.includes(s)));
+  const first = (fitting ?? permitted[0])?.[0];
+  if (first === undefined && isClientCredentials(ctx)) {
+    const detail = `client ${client.clientId} has no permission on any resource server`;
+    throw new errors.InvalidTarget('there is no resource server for this client', detail);
+  }
+  return first ?? none;
+}
+
+/** Neither a machine nor authorization details, which need a resource server also without a scope. */
+function isAboutLoginOnly(ctx: KoaContextWithOIDC): boolean {
+  return ctx.oidc.params?.['authorization_details'] === undefined && !isClientCredentials(ctx);
+}
+
+async function permittedResource(
+  { clients, resourceServers, algorithms, issuer }: ResourceDependencies,
+  request: { ctx: KoaContextWithOIDC; resource: string; client: Client },
+): Promise<ResourceServer> {
+  const { ctx, resource, client } = request;
+  rejectSeveralResources(ctx);
+  if (resource === grantResourceOf(issuer)) {
+    const server = grantResource(resource, { client, isMachine: isClientCredentials(ctx) });
+    rejectScopesBeyond(server.scope.split(' '), requestedScopes(ctx));
+    return server;
+  }
+  const audience = await resourceServers.find(resource);
+  const permissions = await clients.permissionsOf(client.clientId);
+  const permitted = Object.hasOwn(permissions, resource) ? permissions[resource] : undefined;
+  if (audience === undefined || permitted === undefined) {
+    throw new errors.InvalidTarget(
+      'resource indicator is not allowed for this client',
+      audience === undefined
+        ? `there is no resource server ${resource}`
+        : `client ${client.clientId} has no permission on ${resource}`,
+    );
+  }
+  const scopes = permitted.filter((scope) => Object.hasOwn(audience.scopes, scope));
+  if (isClientCredentials(ctx)) rejectScopesBeyond(scopes, requestedScopes(ctx));
+  return {
+    scope: scopes.join(' '),
+    audience: audience.identifier,
+    accessTokenTTL: audience.accessTokenTtlSeconds,
+    ...tokenFormat(audience, algorithms),
+  };
+}
+
+function tokenFormat(
+  audience: TokenAudience,
+  algorithms: readonly string[],
+): Pick<ResourceServer, 'accessTokenFormat' | 'jwt'> {
+  if (audience.accessTokenFormat === 'opaque') return { accessTokenFormat: 'opaque' };
+  if (!algorithms.includes(audience.signingAlgorithm)) {
+    // oidc-provider would take a retired key rather than none.
+    throw new Error(`no key signs ${audience.signingAlgorithm} for ${audience.identifier}`);
+  }
+  return { accessTokenFormat: 'jwt', jwt: { sign: { alg: audience.signingAlgorithm } } };
+}
+
+/** A token is for one resource server (RFC 8707 §2.2): which of several is not ours to guess. */
+function rejectSeveralResources({ oidc }: KoaContextWithOIDC): void {
+  if (oidc.route !== 'token' || !Array.isArray(oidc.params?.['resource'])) return;
+  throw new errors.InvalidTarget('only one resource may be named for a token');
+}
+
+/**
+ * Refuses a refresh before its token is used up: for several resource servers, and for scopes that the customer granted
+ * and that the client may no longer have. oidc-provider would drop these, to a token without any.
+ */
+export async function rejectUnfitRefresh(
+  ctx: KoaContextWithOIDC,
+  dependencies: ResourceDependencies,
+): Promise<void> {
+  rejectSeveralResources(ctx);
+  const { client } = ctx.oidc;
+  const resource = refreshedResource(ctx, dependencies);
+  if (client === undefined || resource === undefined) return;
+  const { scope } = await permittedResource(dependencies, { ctx, resource, client });
+  const permitted = new Set(scope.split(' '));
+  const granted = grantedScopes(ctx, resource);
+  const lost = granted.filter((name) => !permitted.has(name));
+  // Without a `scope` it is about what is left, if anything is.
+  const bearable = requestedScopes(ctx).length > 0 ? 0 : Math.max(0, granted.length - 1);
+  if (lost.length <= bearable) return;
+  throw new errors.InvalidScope('requested scope is not allowed', lost.join(' '));
+}
+
+/** The resource server that a refresh is for; undefined for userinfo, or where oidc-provider refuses to choose. */
+function refreshedResource(
+  { oidc }: KoaContextWithOIDC,
+  dependencies: ResourceDependencies,
+): string | undefined {
+  const named = oidc.params?.['resource'] ?? oidc.entities.RefreshToken?.resource;
+  const resource = Array.isArray(named) ? oneOfSeveral(named as string[], dependencies) : named;
+  return typeof resource === 'string' ? resource : undefined;
+}
+
+/** Of the scopes that a refresh is about, those that the customer granted for `resource`. */
+function grantedScopes(ctx: KoaContextWithOIDC, resource: string): string[] {
+  const { RefreshToken: token, Grant: grant } = ctx.oidc.entities;
+  const requested = requestedScopes(ctx);
+  const asked = requested.length > 0 ? requested : (token?.scope?.split(' ') ?? []);
+  return grant?.getResourceScopeFiltered(resource, asked).split(' ').filter(Boolean) ?? [];
+}
+
+/** oidc-provider would drop scopes that the client may not have; a machine is told instead (RFC 6749 §5.2). */
+function rejectScopesBeyond(permitted: readonly string[], requested: readonly string[]): void {
+  const beyond = requested.filter((scope) => !permitted.includes(scope));
+  if (beyond.length > 0) {
+    throw new errors.InvalidScope('requested scope is not allowed', beyond.join(' '));
+  }
+}
+
+function requestedResourceScopes(ctx: KoaContextWithOIDC): string[] {
+  return resourceScopesAmong(requestedScopes(ctx));
+}
+
+/** The scopes that are a resource server's: neither OpenID's nor the name of a consent. */
+export function resourceScopesAmong(scopes: readonly string[]): string[] {
+  return scopes.filter(
+    (name) => !openidScopes.includes(name) && !name.startsWith(consentScopePrefix),
+  );
+}
+
+function requestedScopes(ctx: KoaContextWithOIDC): string[] {
+  const scope = ctx.oidc.params?.['scope'];
+  return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [];
+}
+
+function isClientCredentials(ctx: KoaContextWithOIDC): boolean {
+  return ctx.oidc.params?.['grant_type'] === 'client_credentials';
+}
