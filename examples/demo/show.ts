@@ -1,7 +1,6 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { JWTPayload } from 'jose';
-import { thumbprint } from '../resource-server/access-token.ts';
 import type { See } from './narrator.ts';
 
 /** Shows who a certificate is for, and gives back its `x5t#S256`. */
@@ -13,6 +12,11 @@ export function showCertificate(see: See, pem: string): string {
   see('valid until', certificate.validToDate.toISOString().slice(0, 10));
   see('thumbprint', thumbprint(certificate));
   return thumbprint(certificate);
+}
+
+/** `x5t#S256` of a certificate: the SHA-256 of its DER, base64url. */
+function thumbprint({ raw }: X509Certificate): string {
+  return createHash('sha256').update(raw).digest('base64url');
 }
 
 /** Claims that a person wants to see, in this order; whatever else a token says stays untold. */

@@ -1,7 +1,7 @@
 import type { Configuration } from 'openid-client';
 import { sampleResource, sampleTppRedirectUri } from '../../src/development/sample-data.ts';
-import { connectIssuer } from '../resource-server/issuer.ts';
-import { startResourceServer } from '../resource-server/server.ts';
+import { openEmbeddedBank } from '../resource-server/bank/embedded-bank.ts';
+import { startApi } from '../resource-server/server.ts';
 import { trustingFetch } from '../resource-server/trusting-fetch.ts';
 import type { ClientCertificate } from '../resource-server/trusting-fetch.ts';
 import { connect, fetchWith } from '../tpp/tpp.ts';
@@ -40,14 +40,14 @@ export interface Apis {
 export async function startApis(world: World, cleanup: AsyncDisposableStack): Promise<Apis> {
   const { issuer, ca, server, resourceServerSecret } = world;
   const fetch = trustingFetch(ca);
-  const introspection = {
-    clientId: 'sample-resource-server',
-    clientSecret: resourceServerSecret,
-  };
-  const options = { issuer, identifier: sampleResource, tls: { ...server, ca }, port: 0, fetch };
-  const offline = await startResourceServer(options);
+  const client = { id: 'sample-resource-server', secret: resourceServerSecret };
+  const bank = await openEmbeddedBank(world.dataDirectory);
+  cleanup.defer(() => bank.close());
+  const tls = { ...server, ca };
+  const options = { issuer, identifier: sampleResource, tls, client, bank, port: 0, fetch };
+  const offline = await startApi(options);
   cleanup.defer(() => offline.stop());
-  const asking = await startResourceServer({ ...options, introspection });
+  const asking = await startApi({ ...options, introspect: true });
   cleanup.defer(() => asking.stop());
   const callTo =
     (url: string, what: string) => (token: string, certificate?: ClientCertificate) => ({
@@ -59,6 +59,14 @@ export async function startApis(world: World, cleanup: AsyncDisposableStack): Pr
   return {
     offline: callTo(offline.url, 'GET /accounts'),
     asking: callTo(asking.url, 'introspecting'),
-    isActive: connectIssuer(issuer, fetch, introspection).isActive,
+    async isActive(token) {
+      const { id, secret } = client;
+      const response = await fetch(`${issuer}/introspect`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` },
+        body: new URLSearchParams({ token }),
+      });
+      return ((await response.json()) as { active: boolean }).active;
+    },
   };
 }

@@ -8,6 +8,8 @@ import { NotAsTold } from './narrator.ts';
 /** What the first start in development put into the keys folder. */
 export interface World {
   issuer: string;
+  /** Where the embedded database is. */
+  dataDirectory: string;
   /** The development authority, PEM. */
   ca: string;
   server: ClientCertificate;
@@ -18,12 +20,13 @@ export interface World {
 }
 
 /** Reads the keys folder. Throws NotAsTold when a file is missing. */
-export function readWorld({ issuer, keysDirectory }: Configuration): World {
+export function readWorld({ issuer, keysDirectory, dataDirectory }: Configuration): World {
   const read = (name: string) => readKeyFile(path.resolve(keysDirectory, name));
   const pair = (name: string) => ({ cert: read(`${name}.crt`), key: read(`${name}.key`) });
   const secrets = JSON.parse(read('secrets.json')) as DevelopmentSecrets;
   return {
     issuer,
+    dataDirectory,
     ca: read('ca.crt'),
     server: pair('server'),
     tpp: pair('tpp'),

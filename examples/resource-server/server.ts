@@ -1,21 +1,24 @@
-import { createHash, randomUUID } from 'node:crypto';
-import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import type { AddressInfo } from 'node:net';
 import Router from '@koa/router';
+import { createResourceServer } from 'countersign/resource-server';
+import type { AccessToken, Requirement, ResourceServerOptions } from 'countersign/resource-server';
 import Koa from 'koa';
-import { presentedToken, verifyAccessToken } from './access-token.ts';
-import type { AccessTokenClaims, PresentedToken } from './access-token.ts';
-import { createProofMemory, verifyProof } from './dpop-proof.ts';
-import type { Proof } from './dpop-proof.ts';
-import { connectIssuer } from './issuer.ts';
-import type { IntrospectionClient, Issuer } from './issuer.ts';
-import { challengeOf, Refusal } from './refusal.ts';
+import type { Bank } from './bank/bank.ts';
+import {
+  checkOwnership,
+  Denied,
+  mandateOf,
+  orderIn,
+  orderUnchecked,
+  orderUnder,
+} from './mandate.ts';
+import { createConsumption, createPayments } from './payments.ts';
+import { readJson } from './read-json.ts';
 
-/** What the resource server needs to know. */
-export interface ResourceServerOptions {
+/** What the sample bank's API needs to know. */
+export interface ApiOptions {
   /** The authorization server, exactly as its tokens name it in `iss`. */
   issuer: string;
   /** How tokens name us in `aud`; not necessarily where we listen. */
@@ -24,25 +27,38 @@ export interface ResourceServerOptions {
   tls: { cert: string; key: string; ca: string };
   /** 0 lets the system choose. */
   port: number;
+  /** How we authenticate at the authorization server, to ask for consents. */
+  client: { id: string; secret: string };
+  bank: Bank;
   /** Reaches the issuer; the global one unless given. */
   fetch?: typeof globalThis.fetch;
-  /** With it every token is also introspected, so that a revoked one is refused at once. */
-  introspection?: IntrospectionClient;
+  /** With it every token is also introspected, so that a revoked one is refused within a second. */
+  introspect?: boolean;
+  /** Tokens that are bound to nothing: refused unless said otherwise. */
+  unboundTokens?: ResourceServerOptions['unboundTokens'];
   now?: () => Date;
   /** Told of what is our fault. */
   onError?: (error: unknown) => void;
+  /** For tests, which switch layers off to see that the others hold alone. */
+  layers?: Partial<Layers>;
 }
 
-/** A resource server that listens. */
-export interface RunningResourceServer {
+/** The layers above the database that a test may replace. */
+export interface Layers {
+  /** Token, binding, scope and consent. */
+  guard: (requirement: Requirement) => Koa.Middleware;
+  /** Object ownership. */
+  ownership: boolean;
+}
+
+/** An API that listens. */
+export interface RunningApi {
   url: string;
   stop(): Promise<void>;
 }
 
 /** Starts the API. It terminates TLS itself, so the certificate of each caller is at hand. */
-export async function startResourceServer(
-  options: ResourceServerOptions,
-): Promise<RunningResourceServer> {
+export async function startApi(options: ApiOptions): Promise<RunningApi> {
   const handler = createHandler(options);
   const server = createServer(
     {
@@ -66,93 +82,85 @@ export async function startResourceServer(
   };
 }
 
-function createHandler(options: ResourceServerOptions) {
-  const guard = createGuard(options);
+const tokenOf = (ctx: Koa.Context) => (ctx.state as { token: AccessToken }).token;
+
+/** Each request passes the layers in this order: token, binding, scope, consent, ownership, and the rows themselves. */
+function createHandler(options: ApiOptions) {
   const router = new Router();
-  router.get('/accounts', guard('accounts'), (ctx) => {
-    ctx.body = { accounts: accountsOf(ctx.state['token'] as AccessTokenClaims) };
-  });
-  router.post('/payments', guard('payments'), (ctx) => {
-    ctx.status = 201;
-    ctx.body = { paymentId: randomUUID(), status: 'received' };
-  });
+  const layers = { guard: createGuard(options), ownership: true, ...options.layers };
+  addAccounts(router, options.bank, layers);
+  addPayments(router, options, layers);
   const app = new Koa();
   app.use(refusals(options));
   app.use(router.routes()).use(router.allowedMethods());
   return app.callback();
 }
 
-function createGuard(options: ResourceServerOptions) {
-  const { introspection, fetch = globalThis.fetch, now = () => new Date() } = options;
-  const issuer = connectIssuer(options.issuer, fetch, introspection);
-  const checks = { ...options, keys: issuer.keys, now };
-  const rejectReplay = createProofMemory(now);
+function addAccounts(router: Router, bank: Bank, { guard, ownership }: Layers): void {
+  router.get('/accounts', guard({ scope: 'accounts' }), async (ctx) => {
+    ctx.body = { accounts: await bank.accounts(mandateOf(tokenOf(ctx))) };
+  });
 
-  return (scope: string): Koa.Middleware =>
-    async function guard(ctx, next) {
-      const presented = presentedToken(ctx.get('authorization') || undefined);
-      const proof = await proofOf(ctx, presented, now);
-      const sender = {
-        certificate: certificateOf(ctx.req.socket),
-        keyThumbprint: proof?.thumbprint,
-      };
-      const token = await verifyAccessToken(presented.token, sender, checks);
-      if (proof !== undefined) rejectReplay(proof);
-      if (introspection !== undefined) await rejectRevoked(issuer, presented.token);
-      if (!token.scopes.includes(scope)) {
-        throw new Refusal('insufficient_scope', 'the token is not for this', scope);
-      }
-      ctx.state['token'] = token;
-      await next();
-    };
+  const ofAccount = guard({ scope: 'accounts', consent: 'required' });
+
+  router.get('/accounts/:accountId/balances', ofAccount, async (ctx) => {
+    const accountId = ctx.params['accountId'] ?? '';
+    const token = tokenOf(ctx);
+    if (ownership) checkOwnership(token, accountId, 'balances');
+    const balance = await bank.balance(mandateOf(token), accountId);
+    if (balance === undefined) throw new Denied(404, 'account_not_found');
+    ctx.body = { balances: [balance] };
+  });
+
+  router.get('/accounts/:accountId/transactions', ofAccount, async (ctx) => {
+    const accountId = ctx.params['accountId'] ?? '';
+    const token = tokenOf(ctx);
+    if (ownership) checkOwnership(token, accountId, 'transactions');
+    ctx.body = { transactions: await bank.transactions(mandateOf(token), accountId) };
+  });
 }
 
-/** The proof that comes with a DPoP token; a bearer token comes with none. */
-async function proofOf(
-  ctx: Koa.Context,
-  { scheme, token }: PresentedToken,
-  now: () => Date,
-): Promise<Proof | undefined> {
-  if (scheme === 'Bearer') return undefined;
-  const { method, host, path } = ctx;
-  return verifyProof(ctx.get('dpop'), { token, method, url: `https://${host}${path}`, now });
+/** Payments that were left in the middle are ended when the API starts. */
+function addPayments(router: Router, options: ApiOptions, { guard, ownership }: Layers): void {
+  const { bank, fetch = globalThis.fetch, onError } = options;
+  const payments = createPayments(bank, createConsumption({ ...options, fetch }));
+  void payments.resume().catch((error: unknown) => onError?.(error));
+
+  router.post('/payments', guard({ scope: 'payments', consent: 'required' }), async (ctx) => {
+    const token = tokenOf(ctx);
+    const ordered = orderIn(await readJson(ctx));
+    const order = ownership ? orderUnder(token, ordered) : orderUnchecked(token, ordered);
+    const payment = await payments.make(mandateOf(token), order);
+    if (payment.status === 'rejected') throw new Denied(409, 'consent_used');
+    ctx.status = 201;
+    ctx.body = payment;
+  });
 }
 
-function certificateOf(socket: Socket): X509Certificate | undefined {
-  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+function createGuard(options: ApiOptions): Layers['guard'] {
+  const { issuer, identifier, client, unboundTokens, now, onError, fetch } = options;
+  const api = createResourceServer({
+    ...{ issuer, audience: identifier, client, consents: true },
+    introspection: options.introspect === true ? 'always' : 'opaque',
+    ...(unboundTokens && { unboundTokens }),
+    ...(fetch && { fetch }),
+    ...(now && { now }),
+    ...(onError && { onError }),
+  });
+  return (requirement) => api.koa(requirement);
 }
 
-async function rejectRevoked(issuer: Issuer, token: string): Promise<void> {
-  if (await issuer.isActive(token)) return;
-  throw new Refusal('invalid_token', 'the token was revoked');
-}
-
-/** Answers refusals with a challenge. When we can't tell whether a token is good, nobody gets in: 503. */
-function refusals({ identifier, onError }: ResourceServerOptions): Koa.Middleware {
+/** When we can't tell whether something may be done, it is not done: 503. */
+function refusals({ onError }: ApiOptions): Koa.Middleware {
   return async function answerRefusals(ctx, next) {
     ctx.set('Cache-Control', 'no-store');
     try {
       await next();
     } catch (error) {
-      const isRefusal = error instanceof Refusal;
-      if (isRefusal) ctx.set('WWW-Authenticate', challengeOf(error, identifier, schemeOf(ctx)));
-      else onError?.(error);
-      ctx.status = isRefusal ? error.status : 503;
-      ctx.body = { error: isRefusal ? (error.code ?? 'unauthorized') : 'temporarily_unavailable' };
+      const isDenied = error instanceof Denied;
+      if (!isDenied) onError?.(error);
+      ctx.status = isDenied ? error.status : 503;
+      ctx.body = { error: isDenied ? error.code : 'temporarily_unavailable' };
     }
   };
-}
-
-function schemeOf(ctx: Koa.Context): 'Bearer' | 'DPoP' {
-  return /^dpop /i.test(ctx.get('authorization')) ? 'DPoP' : 'Bearer';
-}
-
-/** Other balances for each customer, and always the same. */
-function accountsOf({ sub }: AccessTokenClaims) {
-  const pence = createHash('sha256').update(sub).digest();
-  const balance = (at: number) => (pence.readUInt32BE(at) / 256 / 100).toFixed(2);
-  return [
-    { accountId: 'current', holder: sub, currency: 'GBP', balance: balance(0) },
-    { accountId: 'savings', holder: sub, currency: 'GBP', balance: balance(4) },
-  ];
 }

@@ -1,303 +1,280 @@
-import { Buffer } from 'node:buffer';
-import { createPrivateKey } from 'node:crypto';
-import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
-import type { JWTPayload } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startResourceServer } from '../../examples/resource-server/server.ts';
-import type {
-  ResourceServerOptions,
-  RunningResourceServer,
-} from '../../examples/resource-server/server.ts';
+import { decodeJwt } from 'jose';
+import type { AccessToken } from 'countersign/resource-server';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { RunningApi } from '../../examples/resource-server/server.ts';
+import { apiRole } from '../../examples/resource-server/bank/schema.ts';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
-import { clientCertificate } from '../support/certificates.ts';
-import { accountsApi, opaqueApi, startAuthorizationServer } from '../support/server.ts';
-import type { AuthorizationServer } from '../support/server.ts';
+import {
+  journeysOf,
+  lodgeAccess,
+  lodgePayment,
+  startConsentServer,
+  ukAccess,
+} from '../support/consents.ts';
+import type { ConsentServer } from '../support/consents.ts';
+import {
+  accountsUnder,
+  callBank,
+  openAccounts,
+  sampleBank,
+  trusting,
+} from '../support/sample-bank.ts';
+import type { BankCall, SampleBank } from '../support/sample-bank.ts';
 
-let server: AuthorizationServer;
-let api: RunningResourceServer;
-const apis: RunningResourceServer[] = [];
+let world: ConsentServer;
+let journeys: ReturnType<typeof journeysOf>;
+let sample: SampleBank;
+let api: RunningApi;
 
 beforeAll(async () => {
-  server = await startAuthorizationServer();
-  api = await startApi();
+  world = await startConsentServer();
+  journeys = journeysOf(world);
+  sample = await sampleBank(world);
+  api = await sample.start();
 });
 
 afterAll(async () => {
-  await Promise.all(apis.map((each) => each.stop()));
-  await server.stop();
+  await sample.close();
+  await world.server.stop();
 });
 
-async function startApi(
-  options: Partial<ResourceServerOptions> = {},
-): Promise<RunningResourceServer> {
-  const { authority, server: certificate } = server.certificates;
-  const started = await startResourceServer({
-    issuer: server.issuer,
-    identifier: accountsApi,
-    tls: {
-      cert: certificate.certificatePem,
-      key: certificate.privateKeyPem,
-      ca: authority.certificatePem,
-    },
-    port: 0,
-    fetch: server.fetch(),
-    ...options,
-  });
-  apis.push(started);
-  return started;
+const call = (path: string, token: string, given: Partial<BankCall> = {}) =>
+  callBank(world, { path, token }, { at: api, ...given });
+
+/** A token under a consent to the first of the customer's two accounts. */
+async function consented() {
+  const id = await lodgeAccess(world.tpp);
+  const { tokens } = await journeys.tokensUnder(id);
+  return { id, token: tokens.access_token, ...(await accountsUnder(world, id)) };
 }
 
-const introspection = () => ({
-  clientId: 'accounts-rs',
-  clientSecret: server.secrets['accounts-rs'],
+describe('A token under a consent', () => {
+  it('shows the accounts that the customer chose, and no others', async () => {
+    const { token, chosen, other, customer } = await consented();
+    const listed = await call('/accounts', token);
+    expect(listed).toMatchObject({
+      ...{ status: 200, body: { accounts: [{ accountId: chosen, holder: customer }] } },
+    });
+    expect(listed.body['accounts']).toHaveLength(1);
+    const balances = await call(`/accounts/${chosen}/balances`, token);
+    expect(balances).toMatchObject({ status: 200, body: { balances: [{ currency: 'GBP' }] } });
+    const transactions = await call(`/accounts/${chosen}/transactions`, token);
+    expect(transactions.status).toBe(200);
+    expect((transactions.body['transactions'] as unknown[]).at(-1)).toMatchObject({
+      reference: 'Opening balance',
+    });
+    const unknown = { status: 404, body: { error: 'account_not_found' } };
+    expect(await call(`/accounts/${other}/balances`, token)).toEqual(unknown);
+    expect(await call(`/accounts/${other}/transactions`, token)).toEqual(unknown);
+    expect(await call('/accounts/nobodys/balances', token)).toEqual(unknown);
+  });
+
+  it('shows what was permitted, and nothing else', async () => {
+    const body = { Data: { Permissions: ['ReadAccountsBasic'] }, Risk: {} };
+    const { body: lodged } = await world.tpp.call('POST', ukAccess, { scope: 'accounts', body });
+    const id = String((lodged['Data'] as Record<string, unknown>)['ConsentId']);
+    const { tokens } = await journeys.tokensUnder(id);
+    const { chosen } = await accountsUnder(world, id);
+    const denied = { status: 403, body: { error: 'permission_missing' } };
+    expect(await call(`/accounts/${chosen}/balances`, tokens.access_token)).toEqual(denied);
+    expect(await call(`/accounts/${chosen}/transactions`, tokens.access_token)).toEqual(denied);
+  });
+
+  it('shows no transactions outside the time that was agreed', async () => {
+    const permissions = ['ReadAccountsBasic', 'ReadTransactionsBasic', 'ReadTransactionsDebits'];
+    const past = { TransactionToDateTime: '2026-01-01T00:00:00+00:00' };
+    const body = { Data: { Permissions: permissions, ...past }, Risk: {} };
+    const { body: lodged } = await world.tpp.call('POST', ukAccess, { scope: 'accounts', body });
+    const id = String((lodged['Data'] as Record<string, unknown>)['ConsentId']);
+    const { tokens } = await journeys.tokensUnder(id);
+    const { chosen } = await accountsUnder(world, id);
+    const answer = await call(`/accounts/${chosen}/transactions`, tokens.access_token);
+    expect(answer).toEqual({ status: 200, body: { transactions: [] } });
+  });
 });
 
-async function tokenOf(
-  from: AuthorizationServer,
-  { scope = 'accounts', resource = accountsApi } = {},
-): Promise<string> {
-  const response = await from.fetch(from.tpp)(`${from.mtlsOrigin}/token`, {
-    method: 'POST',
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      client_id: 'tpp',
-      scope,
-      resource,
-    }),
+it('A token without a customer has no balance', async () => {
+  const token = await world.tpp.token('accounts');
+  expect(await call('/accounts/any/balances', token)).toMatchObject({
+    ...{ status: 403, body: { error: 'insufficient_scope' } },
   });
-  expect(response.status).toBe(200);
-  return ((await response.json()) as { access_token: string }).access_token;
+});
+
+/** A token that was admitted, with whatever a test wants it to say. */
+async function admitted(): Promise<{ token: Partial<AccessToken>; other: string; chosen: string }> {
+  const { id, customer, chosen, other } = await consented();
+  const consent = {
+    ...({ id, status: 'authorised', clientId: 'aisp', customer, terms: {} } as const),
+    permissions: ['ReadBalances', 'ReadTransactionsDetail'],
+    accounts: [{ id: chosen }],
+  };
+  return { token: { subject: customer, clientId: 'aisp', consent }, chosen, other };
 }
 
-/** A token without `cnf`, as clients without certificates get. */
-async function unboundToken(): Promise<string> {
-  const credentials = Buffer.from(`web:${server.secrets.web}`).toString('base64');
-  const response = await server.fetch()(`${server.issuer}/token`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${credentials}` },
-    body: new URLSearchParams({
-      grant_type: 'client_credentials',
-      scope: 'accounts',
-      resource: accountsApi,
-    }),
-  });
-  return ((await response.json()) as { access_token: string }).access_token;
-}
+/** Each request is one that only the layer in question has something against. */
+describe('With all other layers switched off', () => {
+  interface Case {
+    path: string;
+    token: string;
+    certificate?: IssuedCertificate | undefined;
+  }
 
-interface Call {
-  certificate?: IssuedCertificate | undefined;
-  method?: string;
-  path?: string;
-  at?: RunningResourceServer;
-}
+  const cases: [string, number, () => Promise<Case>][] = [
+    [
+      'the token is verified',
+      401,
+      async () => {
+        const { token, chosen } = await consented();
+        const [header, , signature] = token.split('.');
+        const claims = { ...decodeJwt(token), jti: 'another' };
+        const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
+        const changed = [header, payload, signature].join('.');
+        return { path: `/accounts/${chosen}/balances`, token: changed };
+      },
+    ],
+    [
+      'the binding is',
+      401,
+      async () => {
+        const { token, chosen } = await consented();
+        const { certificate } = world.other;
+        return { path: `/accounts/${chosen}/balances`, token, certificate };
+      },
+    ],
+    [
+      'the scope is',
+      403,
+      async () => {
+        const id = await lodgePayment(world.tpp);
+        const { tokens } = await journeys.tokensUnder(id, { scope: 'openid payments' });
+        const { chosen } = await accountsUnder(world, id);
+        return { path: `/accounts/${chosen}/balances`, token: tokens.access_token };
+      },
+    ],
+    [
+      'the state of the consent is',
+      401,
+      async () => {
+        const { id, token, chosen } = await consented();
+        await world.tpp.call('DELETE', `${ukAccess}/${id}`, { scope: 'accounts' });
+        return { path: `/accounts/${chosen}/balances`, token };
+      },
+    ],
+  ];
 
-async function call(authorization: string | undefined, { certificate, ...options }: Call = {}) {
-  const { method = 'GET', path = '/accounts', at = api } = options;
-  const response = await server.fetch(certificate)(at.url + path, {
-    method,
-    headers: authorization === undefined ? {} : { authorization },
-  });
-  const challenge = response.headers.get('www-authenticate');
-  return { status: response.status, challenge, body: await response.json() };
-}
-
-const present = (token: string, options: Call = {}) =>
-  call(`Bearer ${token}`, { certificate: server.tpp, ...options });
-
-const invalidToken = {
-  status: 401,
-  challenge: expect.stringContaining('error="invalid_token"') as unknown,
-  body: { error: 'invalid_token' },
-};
-
-/** Any token that the issuer's own key could sign. */
-async function signed(
-  change: (claims: JWTPayload) => void,
-  header: Record<string, string> = {},
-): Promise<string> {
-  const [key] = server.material.signingKeys;
-  const token = await tokenOf(server);
-  const claims = decodeJwt(token);
-  change(claims);
-  return new SignJWT(claims)
-    .setProtectedHeader({ ...decodeProtectedHeader(token), alg: 'RS256', ...header })
-    .sign(createPrivateKey({ key: { ...key }, format: 'jwk' }));
-}
-
-const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-describe('the example resource server', () => {
-  it('serves a token with its certificate', async () => {
-    const { status, body } = await present(await tokenOf(server));
-    expect(status).toBe(200);
-    expect(body).toMatchObject({ accounts: [{ holder: 'tpp' }, { holder: 'tpp' }] });
-  });
-
-  it('serves a token that is bound to nothing', async () => {
-    expect(await call(`Bearer ${await unboundToken()}`)).toMatchObject({ status: 200 });
-  });
-
-  it('refuses a bound token without a certificate', async () => {
-    const token = await tokenOf(server);
-    const refused = await call(`Bearer ${token}`);
-    expect(refused).toEqual(invalidToken);
-    expect(refused).toMatchObject({
-      challenge: expect.stringContaining('no certificate was presented') as unknown,
+  it.each(cases)('%s', async (_, status, prepare) => {
+    const { path, ...request } = await prepare();
+    const { token } = await admitted();
+    const off = { bank: sample.unguarded, layers: { ownership: false } };
+    const alone = await sample.start(off);
+    expect(await call(path, request.token, { ...request, at: alone })).toMatchObject({ status });
+    const none = await sample.start({ ...off, layers: { ...off.layers, guard: trusting(token) } });
+    expect(await call(path, request.token, { ...request, at: none })).toMatchObject({
+      status: 200,
     });
   });
 
-  it('refuses a bound token with another certificate, even of the same name', async () => {
-    const token = await tokenOf(server);
-    const { authority } = server.certificates;
-    const other = await clientCertificate(authority, { subject: 'CN=other' });
-    const namesake = await clientCertificate(authority, {
-      subject: 'CN=tpp-1,O=Example TPP\\, Ltd,C=GB',
+  it('ownership is', async () => {
+    const { token, other } = await admitted();
+    const guard = trusting(token);
+    const alone = await sample.start({ bank: sample.unguarded, layers: { guard } });
+    const none = await sample.start({
+      ...{ bank: sample.unguarded, layers: { guard, ownership: false } },
     });
-    expect(await present(token, { certificate: other })).toEqual(invalidToken);
-    expect(await present(token, { certificate: namesake })).toEqual(invalidToken);
-    expect(await present(token)).toMatchObject({ status: 200 });
-  });
-
-  it('refuses a token that is bound by something other than a certificate', async () => {
-    const rebound = await signed((claims) => (claims['cnf'] = { jkt: 'thumbprint-of-a-key' }));
-    expect(await present(rebound)).toEqual(invalidToken);
-    const nothing = await signed((claims) => (claims['cnf'] = null));
-    expect(await present(nothing)).toEqual(invalidToken);
-  });
-
-  it('refuses an expired token', async () => {
-    const token = await tokenOf(server);
-    const later = (seconds: number) => () =>
-      new Date(((decodeJwt(token).exp ?? 0) + seconds) * 1000);
-    const before = await startApi({ now: later(-1) });
-    const after = await startApi({ now: later(0) });
-    expect(await present(token, { at: before })).toMatchObject({ status: 200 });
-    expect(await present(token, { at: after })).toEqual({
-      ...invalidToken,
-      challenge: `Bearer realm="${accountsApi}", error="invalid_token", error_description="the token has expired"`,
-    });
-  });
-
-  it('refuses a token for somebody else', async () => {
-    const elsewhere = await startApi({ identifier: 'https://elsewhere.example.com' });
-    expect(await present(await tokenOf(server), { at: elsewhere })).toEqual(invalidToken);
-  });
-
-  it('refuses a token without the scope, and names the scope', async () => {
-    const token = await tokenOf(server, { scope: 'accounts' });
-    expect(await present(token, { method: 'POST', path: '/payments' })).toEqual({
-      status: 403,
-      challenge: `Bearer realm="${accountsApi}", error="insufficient_scope", error_description="the token is not for this", scope="payments"`,
-      body: { error: 'insufficient_scope' },
-    });
-    const payments = await tokenOf(server, { scope: 'payments' });
-    expect(await present(payments)).toMatchObject({ status: 403 });
-    const paid = await present(payments, { method: 'POST', path: '/payments' });
-    expect(paid).toMatchObject({ status: 201, body: { status: 'received' } });
-  });
-
-  it('refuses a token that was changed', async () => {
-    const [header, payload = '', signature] = (await tokenOf(server)).split('.');
-    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as JWTPayload;
-    const widened = [header, encoded({ ...claims, scope: 'accounts payments' }), signature];
-    expect(await present(widened.join('.'))).toEqual(invalidToken);
-  });
-
-  it('refuses a token that nobody signed, or anybody could have', async () => {
-    const token = await tokenOf(server);
-    const [, payload = ''] = token.split('.');
-    const none = `${encoded({ alg: 'none', typ: 'at+jwt' })}.${payload}.`;
-    expect(await present(none)).toEqual(invalidToken);
-    const { kid } = decodeProtectedHeader(token);
-    const withPublicKey = await new SignJWT(decodeJwt(token))
-      .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: kid ?? '' })
-      .sign(Buffer.from(JSON.stringify(server.material.signingKeys[0]?.n)));
-    expect(await present(withPublicKey)).toEqual(invalidToken);
-  });
-
-  it('refuses what is no access token, although the issuer signed it', async () => {
-    expect(await present(await signed(() => undefined))).toMatchObject({ status: 200 });
-    expect(await present(await signed(() => undefined, { typ: 'JWT' }))).toEqual(invalidToken);
-    for (const claim of ['exp', 'jti', 'client_id', 'sub', 'aud', 'iss'] as const) {
-      const token = await signed((claims) => Reflect.deleteProperty(claims, claim));
-      expect({ claim, ...(await present(token)) }).toEqual({ claim, ...invalidToken });
+    for (const what of ['balances', 'transactions']) {
+      const path = `/accounts/${other}/${what}`;
+      expect(await call(path, 'any', { at: alone })).toMatchObject({ status: 404 });
+      expect(await call(path, 'any', { at: none })).toMatchObject({ status: 200 });
     }
   });
 
-  it('refuses a token of another issuer', async () => {
-    const other = await startAuthorizationServer();
-    try {
-      expect(await present(await tokenOf(other))).toEqual(invalidToken);
-    } finally {
-      await other.stop();
-    }
-    const renamed = await signed((claims) => (claims.iss = 'https://other.example.com'));
-    expect(await present(renamed)).toEqual(invalidToken);
-  });
-
-  it('refuses opaque tokens and garbage', async () => {
-    const opaque = await tokenOf(server, { scope: 'statements', resource: opaqueApi });
-    expect(await present(opaque)).toEqual(invalidToken);
-    expect(await present('eyJhbGciOi.x.y')).toEqual(invalidToken);
-  });
-
-  it.each([undefined, 'Basic dHBwOnRwcA==', 'Digest eyJ', 'Bearers eyJ'])(
-    'only says what to bring when asked with %s',
-    async (authorization) => {
-      expect(await call(authorization)).toEqual({
-        status: 401,
-        challenge: `Bearer realm="${accountsApi}"`,
-        body: { error: 'unauthorized' },
-      });
-    },
-  );
-
-  it.each(['Bearer', 'Bearer ', 'Bearer a b', 'Bearer a,b', 'Bearer "a"', 'Bearer a=b'])(
-    'refuses the malformed header %s',
-    async (authorization) => {
-      expect(await call(authorization)).toMatchObject({
-        status: 400,
-        challenge: expect.stringContaining('error="invalid_request"') as unknown,
-      });
-    },
-  );
-
-  it('lets nobody in while it cannot fetch the keys, and recovers', async () => {
-    let isDown = true;
-    const errors: unknown[] = [];
-    const fetch: typeof globalThis.fetch = (...request) =>
-      isDown ? Promise.reject(new TypeError('fetch failed')) : server.fetch()(...request);
-    const alone = await startApi({ fetch, onError: (error) => errors.push(error) });
-    const token = await tokenOf(server);
-    expect(await present(token, { at: alone })).toEqual({
-      status: 503,
-      challenge: null,
-      body: { error: 'temporarily_unavailable' },
+  it('the rows are', async () => {
+    const { token, other } = await admitted();
+    const layers = { guard: trusting(token), ownership: false };
+    const alone = await sample.start({ layers });
+    const none = await sample.start({ bank: sample.unguarded, layers });
+    const balances = `/accounts/${other}/balances`;
+    expect(await call(balances, 'any', { at: alone })).toMatchObject({ status: 404 });
+    expect(await call(balances, 'any', { at: none })).toMatchObject({ status: 200 });
+    const transactions = `/accounts/${other}/transactions`;
+    expect(await call(transactions, 'any', { at: alone })).toEqual({
+      ...{ status: 200, body: { transactions: [] } },
     });
-    expect(errors).toHaveLength(1);
-    isDown = false;
-    expect(await present(token, { at: alone })).toMatchObject({ status: 200 });
+    const seen = await call(transactions, 'any', { at: none });
+    expect(seen.body['transactions']).toHaveLength(1);
+    const list = await call('/accounts', 'any', { at: none });
+    expect((list.body['accounts'] as unknown[]).length).toBeGreaterThan(1);
+    expect((await call('/accounts', 'any', { at: alone })).body['accounts']).toHaveLength(1);
   });
 });
 
-describe('the example resource server with introspection', () => {
-  it('refuses a revoked token that it would serve otherwise', async () => {
-    const asking = await startApi({ introspection: introspection() });
-    const token = await tokenOf(server);
-    expect(await present(token, { at: asking })).toMatchObject({ status: 200 });
-    const revoked = await server.fetch(server.tpp)(`${server.mtlsOrigin}/revoke`, {
-      method: 'POST',
-      body: new URLSearchParams({ client_id: 'tpp', token }),
-    });
-    expect(revoked.status).toBe(200);
-    expect(await present(token, { at: asking })).toEqual(invalidToken);
-    expect(await present(token)).toMatchObject({ status: 200 });
+describe('The role that answers requests', () => {
+  let client: pg.Client;
+
+  beforeEach(async () => {
+    client = new pg.Client({ ...sample.database.connection, user: apiRole });
+    await client.connect();
   });
 
-  it('lets nobody in when it may not introspect', async () => {
-    const client = { ...introspection(), clientSecret: 'not the secret' };
-    const stranger = await startApi({ introspection: client });
-    const answer = await present(await tokenOf(server), { at: stranger });
-    expect(answer).toMatchObject({ status: 503 });
+  afterEach(() => client.end());
+
+  it('sees nothing before it says for whom', async () => {
+    for (const table of ['accounts', 'payments']) {
+      const { rows: seen } = await client.query(`SELECT * FROM bank.${table}`);
+      expect({ table, seen }).toEqual({ table, seen: [] });
+    }
   });
+
+  it.each([
+    'UPDATE bank.accounts SET balance = 1000000',
+    "INSERT INTO bank.transactions (account_id, amount, reference) VALUES ('a', 1, 'me')",
+    'DELETE FROM bank.payments',
+    'UPDATE bank.payments SET amount = 1',
+    'ALTER TABLE bank.accounts DISABLE ROW LEVEL SECURITY',
+    'DROP POLICY allowed ON bank.accounts',
+    'SET ROLE postgres',
+  ])('may not %s', async (statement) => {
+    await expect(client.query(statement)).rejects.toThrow(/permission denied|must be owner/);
+  });
+
+  it('writes payments of its own mandate only, and none that is already accepted', async () => {
+    const { token, chosen } = await admitted();
+    const say = (holder: string, consent: string) =>
+      client.query(
+        `SELECT set_config('bank.holder', $1, false), set_config('bank.consent', $2, false), set_config('bank.accounts', '*', false)`,
+        [holder, consent],
+      );
+    const holder = token.subject ?? '';
+    const insert = (consent: string, by = holder) =>
+      client.query(
+        `INSERT INTO bank.payments (id, consent_id, holder, account_id, amount, currency, payee)
+         VALUES ($1, $1, $2, $3, 1, 'GBP', 'me')`,
+        [consent, by, chosen],
+      );
+    await openAccounts(sample, holder);
+    await say(holder, 'consent-1');
+    const refused = /row-level security/;
+    await expect(insert('consent-2')).rejects.toThrow(refused);
+    await expect(insert('consent-1', 'another')).rejects.toThrow(refused);
+    await say('another', 'consent-1');
+    await expect(insert('consent-1', 'another')).rejects.toThrow(refused);
+    await say(holder, 'consent-1');
+    await insert('consent-1');
+    const settle = `UPDATE bank.payments SET status = 'accepted' WHERE consent_id = 'consent-1'`;
+    expect((await client.query(settle)).rowCount).toBe(1);
+    expect((await client.query(settle)).rowCount).toBe(0);
+  });
+});
+
+it('Nobody gets in while the authorization server cannot be asked', async () => {
+  const { token, chosen } = await consented();
+  const errors: unknown[] = [];
+  const alone = await sample.start({
+    fetch: () => Promise.reject(new TypeError('fetch failed')),
+    onError: (error) => errors.push(error),
+  });
+  const answer = await call(`/accounts/${chosen}/balances`, token, { at: alone });
+  expect(answer).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } });
+  expect(errors.length).toBeGreaterThan(0);
 });
