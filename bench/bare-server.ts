@@ -9,7 +9,7 @@ import { answerParent } from './parts/channel.ts';
 import { fapiMetadata, nativeRedirectUri, tppMetadata } from './parts/clients.ts';
 import { usage } from './parts/server-calls.ts';
 import type { LaneTokens, ServerCalls } from './parts/server-calls.ts';
-import { accountsApi, opaqueApi, readWorld } from './parts/world.ts';
+import { accountsApi, laneCount, opaqueApi, readWorld } from './parts/world.ts';
 
 /** oidc-provider alone: static clients, Maps for storage, its own signer; the TLS listener is the same. */
 const [worldFile = ''] = process.argv.slice(2);
@@ -39,6 +39,8 @@ answerParent<ServerCalls>({
   startTrace: () => undefined,
   stopTrace: () => [],
   verifyApiKeys: () => 0,
+  pinKeys: () => undefined,
+  swapKeys: () => 0,
 });
 
 function createBareProvider(): Provider {
@@ -111,19 +113,25 @@ function resourceServer(resource: string): ResourceServer {
   };
 }
 
+/** As many as take turns at ours; all that one lane asks for share its certificate. */
 function staticClients(): ClientMetadata[] {
-  const ofLanes = (prefix: string, metadata: typeof tppMetadata | typeof fapiMetadata) =>
-    world.lanes.map(({ certificatePem }, lane) => ({
+  const subjects = world.lanes.map((one) => new X509Certificate(one.certificatePem).subject);
+  const numbered = (
+    prefix: string,
+    metadata: typeof tppMetadata | typeof fapiMetadata,
+    count: number,
+  ) =>
+    Array.from({ length: count }, (_, number) => ({
       ...metadata,
       redirect_uris: [...metadata.redirect_uris],
       grant_types: [...metadata.grant_types],
-      client_id: `${prefix}-${String(lane)}`,
-      tls_client_auth_subject_dn: new X509Certificate(certificatePem).subject,
+      client_id: `${prefix}-${String(number)}`,
+      tls_client_auth_subject_dn: subjects[number % laneCount] ?? '',
       tls_client_certificate_bound_access_tokens: true,
     }));
   return [
-    ...ofLanes('tpp', tppMetadata),
-    ...ofLanes('fapi', fapiMetadata),
+    ...numbered('tpp', tppMetadata, world.places.bare.clients),
+    ...numbered('fapi', fapiMetadata, laneCount),
     {
       client_id: 'app',
       application_type: 'native',

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { systemClock } from '../src/clock.ts';
 import type { App } from '../src/app.ts';
 import { loadConfiguration } from '../src/config/load.ts';
@@ -9,6 +10,7 @@ import type { Material } from '../src/startup/material.ts';
 import { startServer } from '../src/startup/server.ts';
 import { applyStaticConfiguration } from '../src/startup/static-configuration.ts';
 import { answerParent } from './parts/channel.ts';
+import { fixedKeys } from './parts/fixed-keys.ts';
 import { staticConfiguration } from './parts/clients.ts';
 import { usage } from './parts/server-calls.ts';
 import type { ServerCalls } from './parts/server-calls.ts';
@@ -49,6 +51,17 @@ answerParent<ServerCalls>({
       if (outcome !== 'accepted') throw new Error(outcome);
     });
   },
+  async pinKeys() {
+    (await running).app.replaceKeys(fixedKeys(world));
+  },
+  async swapKeys(times) {
+    const { app } = await running;
+    const keys = fixedKeys(world);
+    return cpuEach(times, () => {
+      app.replaceKeys(keys);
+      return Promise.resolve();
+    });
+  },
   async stopTrace() {
     await (await running).app.audit.flush();
     return trace.stop();
@@ -67,8 +80,12 @@ function start() {
   });
 }
 
-function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl }: Place) {
+function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl, limits }: Place) {
+  // Every rule that there is, and none that one machine could meet.
+  const policy = limits === 'nowhere' ? 'no-rate-limits.json' : 'rate-limits.json';
   return {
+    COUNTERSIGN_RATE_LIMIT_POLICY: path.join(import.meta.dirname, 'parts', policy),
+    COUNTERSIGN_RATE_LIMIT_STORE: limits === undefined ? 'postgres' : 'memory',
     COUNTERSIGN_ENV: 'production',
     COUNTERSIGN_ISSUER: issuer,
     COUNTERSIGN_MTLS_ORIGIN: mtlsOrigin,

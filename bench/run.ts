@@ -8,12 +8,14 @@ import { flowNames } from './parts/figures.ts';
 import type { FlowName } from './parts/figures.ts';
 import type { LoadCalls } from './parts/load-calls.ts';
 import type { Processes } from './parts/measure.ts';
+import { measureKeyRing } from './parts/key-ring.ts';
 import { measureRegistrations } from './parts/registrations.ts';
 import { report } from './parts/report.ts';
 import type { Findings } from './parts/report.ts';
 import { runRounds } from './parts/rounds.ts';
 import { seed } from './parts/seed.ts';
 import type { ServerCalls, Usage } from './parts/server-calls.ts';
+import { namedFlows, someFlowsReport } from './parts/some-flows.ts';
 import { measureStarts } from './parts/start-time.ts';
 import { measureUpkeep } from './parts/upkeep.ts';
 import { measureVerifications } from './parts/verifications.ts';
@@ -26,9 +28,13 @@ const { values: options } = parseArgs({
     milliseconds: { type: 'string', default: '700' },
     grants: { type: 'string', default: '1000000' },
     database: { type: 'string' },
+    flows: { type: 'string' },
     write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+
+const only = namedFlows(options.flows);
 
 const readme = path.resolve(import.meta.dirname, 'README.md');
 const beginOfNumbers = '<!-- numbers: npm run bench -- --write -->\n';
@@ -56,8 +62,13 @@ async function main(): Promise<void> {
     rounds: Number(options.rounds),
     milliseconds: Number(options.milliseconds),
     signingKey: world.signingKey,
+    only,
     progress,
   });
+  if (only !== undefined) {
+    process.stdout.write(`${someFlowsReport(measurements, only)}\n`);
+    return;
+  }
   const findings: Findings = {
     measurements,
     statements: await traceFlows(processes),
@@ -67,6 +78,7 @@ async function main(): Promise<void> {
     },
     upkeep: await measureUpkeep(processes, world.places.large.databaseUrl, progress),
     verifications: await measureVerifications(processes, progress),
+    keyRing: await measureKeyRing(processes, world, progress),
     registrations: await measureRegistrations(processes, progress),
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
@@ -155,4 +167,18 @@ async function updateReadme(numbers: string): Promise<void> {
   await writeFile(readme, `${text.slice(0, begin)}\n${numbers}\n\n${text.slice(end)}`);
 }
 
-await main();
+function help(): void {
+  process.stdout.write(
+    [
+      'npm run bench -- [options]: see bench/README.md',
+      '  --flows <names>        only these flows, at ours and at bare: ' + flowNames.join(', '),
+      '  --rounds 6  --milliseconds 700 (of a slot)  --grants 1000000',
+      '  --database <url>       a role that may create databases; else DATABASE_URL, else an embedded one',
+      '  --write                put the numbers into bench/README.md',
+      '',
+    ].join('\n'),
+  );
+}
+
+if (options.help) help();
+else await main();

@@ -1,6 +1,8 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { bareFlows, flowNames, flowTitles, sizeSensitiveFlows } from './figures.ts';
 import type { FlowName } from './figures.ts';
+import { keyRingLines } from './key-ring.ts';
+import type { KeyRingFindings } from './key-ring.ts';
 import { table } from './markdown.ts';
 import { registrationLines } from './registration-lines.ts';
 import type { RegistrationFindings } from './registrations.ts';
@@ -23,6 +25,7 @@ export interface Findings {
   memory: Record<'ours' | 'bare', Usage>;
   startMs: readonly number[];
   upkeep: readonly UpkeepFinding[];
+  keyRing: KeyRingFindings;
   registrations: RegistrationFindings;
   verifications: VerificationFindings;
   loadAverages: { before: number; after: number };
@@ -57,6 +60,7 @@ export function report(findings: Findings): string {
     ...tokenLines(measurements),
     ...processLines(findings),
     ...verificationLines(findings.verifications),
+    ...keyRingLines(findings.keyRing),
     '',
     ...table(
       [

@@ -35,6 +35,8 @@ interface Plan {
   rounds: number;
   milliseconds: number;
   signingKey: JWK;
+  /** Undefined for all flows; those that are named are measured at ours and at bare alone. */
+  only: readonly FlowName[] | undefined;
   progress: (text: string) => void;
 }
 
@@ -44,12 +46,14 @@ const clientCredentialsTurns = 3;
 /** Every variant once a round, in random order, so that what disturbs the machine disturbs all alike. */
 export async function runRounds(processes: Processes, plan: Plan): Promise<Measurements> {
   const measurements: Measurements = { samples: new Map(), calibrations: [] };
-  const { rounds, milliseconds, signingKey, progress } = plan;
-  await runRound(processes, new Map(), { slots: warmUp(), milliseconds: milliseconds * 2 });
+  const { rounds, milliseconds, signingKey, only, progress } = plan;
+  const chosen = (slots: PlannedSlot[]) => slots.filter((slot) => isChosen(slot, only));
+  const warming = { slots: chosen(warmUp()), milliseconds: milliseconds * 2 };
+  await runRound(processes, new Map(), warming);
   for (let round = 1; round <= rounds; round += 1) {
     progress(`round ${String(round)} of ${String(rounds)}`);
     measurements.calibrations.push(calibrate(signingKey));
-    await runRound(processes, measurements.samples, { slots: everySlot(), milliseconds });
+    await runRound(processes, measurements.samples, { slots: chosen(everySlot()), milliseconds });
   }
   measurements.calibrations.push(calibrate(signingKey));
   return measurements;
@@ -58,6 +62,11 @@ export async function runRounds(processes: Processes, plan: Plan): Promise<Measu
 interface PlannedSlot {
   flow: FlowName;
   subject: Subject;
+}
+
+function isChosen({ flow, subject }: PlannedSlot, only: Plan['only']): boolean {
+  if (only === undefined) return true;
+  return only.includes(flow) && (subject === 'ours' || subject === 'bare');
 }
 
 async function runRound(

@@ -36,6 +36,10 @@ export interface ServerCalls {
   stopTrace(none: null): string[];
   /** CPU microseconds of judging an API key that is remembered, so many times over. */
   verifyApiKeys(times: number): number;
+  /** Signs with the key of the beginning, past the ring, until the ring changes. */
+  pinKeys(none: null): undefined;
+  /** CPU microseconds of one exchange of the engine's keys, so many times over. */
+  swapKeys(times: number): number;
 }
 
 export function usage(): Usage {

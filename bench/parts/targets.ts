@@ -4,13 +4,15 @@ import type { Measurements } from './rounds.ts';
 import { samplesOf } from './rounds.ts';
 import { median, quantile } from './statistics.ts';
 import { ratioOf, summary } from './summary.ts';
+import type { VerificationFindings } from './verifications.ts';
 
 /** What was asked for, with what this run found, as Markdown. */
 export function targetLines(findings: {
   measurements: Measurements;
   registrations: RegistrationFindings;
+  verifications: VerificationFindings;
 }): string[] {
-  const { measurements, registrations } = findings;
+  const { measurements, registrations, verifications } = findings;
   const fapi = ratioOf(
     summary(measurements, 'fapi', 'ours'),
     summary(measurements, 'fapi', 'bare'),
@@ -27,9 +29,12 @@ export function targetLines(findings: {
       ['CPU of a FAPI 2.0 flow, ours / bare', 'at most 1.2', fapi],
       ['registration at 100,000 clients, median', 'at most 150 ms', `${registration} ms`],
       ['CPU of a token, 100,000 clients / 10', '0.9 to 1.1', `${growth}; ${noise(measurements)}`],
+      ['judging an API key that is remembered', 'at most 150 µs CPU', keys(verifications)],
     ],
   );
 }
+
+const keys = ({ apiKey }: VerificationFindings) => `${apiKey.toFixed(0)} µs`;
 
 /** Half the distance of the quartiles by the median: what a ratio of medians can't tell apart from nothing. */
 function noise(measurements: Measurements): string {

@@ -44,6 +44,8 @@ export interface Place {
   databaseUrl: string;
   /** How many clients take turns. */
   clients: number;
+  /** Where requests are counted, if not in Postgres; `nowhere` for no limits at all. */
+  limits?: 'memory' | 'nowhere';
 }
 
 /** Everything that the processes of one run share. */
@@ -103,7 +105,7 @@ export async function createWorld(
     secrets: { 'accounts-rs': secret(), 'opaque-rs': secret() },
     keys: { cookie: secret(), encryption: secret(), digest: secret(), pairwise: secret() },
     places: {
-      bare: await newPlace({ databaseUrl: '', clients: laneCount }),
+      bare: await newPlace({ databaseUrl: '', clients: activeClients }),
       large,
       second: {
         ...(await newPlace({ databaseUrl: databases.large, clients: activeClients })),
