@@ -5,8 +5,9 @@
  */
 
 const slices =
-  'provider|clients|resource-servers|customers|consents|api-keys|signing-keys|edge|admin';
-const platform = 'http|tls|database|audit|observability|security';
+  'provider|clients|resource-servers|customers|consents|security-events|api-keys|signing-keys|' +
+  'edge|admin';
+const platform = 'http|tls|database|audit|observability|security|rate-limits';
 const sharedWords = '^src/(problem|clock)[.]ts$';
 const npm = (names) => `(^|/)node_modules/(@types/)?(${names})(/|$)`;
 
@@ -39,6 +40,17 @@ module.exports = {
       },
     ),
     forbid(
+      'the-published-package-stands-alone',
+      'It is installed beside jose, without the rest of src and its packages.',
+      {
+        from: { path: '^src/edge/resource-server/' },
+        to: {
+          path: ['^src/', 'node_modules/'],
+          pathNot: ['^src/edge/resource-server/', npm('jose')],
+        },
+      },
+    ),
+    forbid(
       'platform-knows-no-slice',
       'The product stands on the platform, never the other way round.',
       { from: { path: `^src/(${platform})/` }, to: { path: `^src/(${slices})/` } },
@@ -54,6 +66,11 @@ module.exports = {
     onlyFolders('security-uses-audit-and-observability-only', 'security', [
       'audit',
       'observability',
+    ]),
+    onlyFolders('rate-limits-use-database-observability-and-security-only', 'rate-limits', [
+      'database',
+      'observability',
+      'security',
     ]),
     onlyFolders('development-uses-the-platform-only', 'development', platform.split('|')),
     onlyFolders('config-stands-alone', 'config', []),
@@ -97,7 +114,7 @@ module.exports = {
         from: {
           path:
             '^src/(clients/(client|profiles)|resource-servers/resource-server|customers/customer|' +
-            'consents/consent|api-keys/api-key|' +
+            'consents/consent|security-events/security-event|api-keys/api-key|' +
             'signing-keys/key-ring|admin/permissions)[.]ts$',
         },
         to: { pathNot: '^src/problem[.]ts$' },

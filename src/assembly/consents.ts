@@ -3,6 +3,7 @@ import { createAccountDirectory, demoAccounts } from '../consents/api/account-di
 import { noAccounts } from '../consents/accounts.ts';
 import type { AccountsOf } from '../consents/accounts.ts';
 import {
+  detailOf,
   detailTypes,
   faultOfDetail,
   lodgeDetail,
@@ -18,7 +19,10 @@ import type { AppSettings } from './settings.ts';
 import type { Storage } from './storage.ts';
 
 /** The consents as the OpenID engine asks for them. */
-export function consentsForEngine({ consents, audit }: Storage, clock: Clock): Consents {
+export function consentsForEngine(
+  { consents, consentUses, audit }: Storage,
+  clock: Clock,
+): Consents {
   const lodging = createLodging({ consents, audit, clock });
   return {
     isId: isConsentId,
@@ -26,13 +30,18 @@ export function consentsForEngine({ consents, audit }: Storage, clock: Clock): C
       const consent = await consents.find(id);
       if (consent === undefined) return undefined;
       const { clientId, state, customerId, regime, type } = consent;
-      return { clientId, state, customerId, scope: regimes[regime].scopes[type] };
+      const scope = regimes[regime].scopes[type];
+      return { clientId, state, customerId, scope, detail: detailOf(consent) };
+    },
+    used: (id) => {
+      consentUses.note(id);
     },
     scopes: Object.values(plain.scopes),
     detailTypes,
     faultOfDetail: (detail) => faultOfDetail(detail, clock),
     scopeOfDetail,
     lodge: (clientId, detail) => lodgeDetail(lodging, clientId, detail),
+    revoke: (clientId, id) => lodging.revoke(clientId, id),
   };
 }
 

@@ -1,4 +1,4 @@
-import { createAccessTokens } from '../provider/access-tokens.ts';
+import { createAccessTokens } from '../provider/tokens/access-tokens.ts';
 import type { Parts } from './parts.ts';
 import type { AppDependencies, AppSettings, DevelopmentParts } from './settings.ts';
 

@@ -5,7 +5,7 @@ import { createLocales } from '../http/locale.ts';
 import { createPages } from '../http/pages.ts';
 import { createRenderer } from '../http/render.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import { createHostedPages } from '../provider/hosted-pages.ts';
+import { createHostedPages } from '../provider/pages/hosted-pages.ts';
 import type { AppSettings } from './settings.ts';
 
 /** Hashes passwords, and counts how long that takes and who waits. */

@@ -2,6 +2,7 @@ import type { PasswordHasher } from '../customers/password.ts';
 import type { Engine } from '../provider/engine.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';
 import type { Hosting } from './hosting.ts';
+import type { RateLimits } from './rate-limits.ts';
 import type { Storage } from './storage.ts';
 
 /** What the routes are built from. */
@@ -11,4 +12,5 @@ export interface Parts {
   engine: Engine;
   passwords: PasswordHasher;
   certificates: CertificateSource;
+  limits: RateLimits;
 }

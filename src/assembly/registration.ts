@@ -2,20 +2,20 @@ import type Router from '@koa/router';
 import { addRegistrationRoutes } from '../clients/registration/registration-api.ts';
 import { registrationsOf } from '../clients/registration/registration-parts.ts';
 import { createRegistrationStores } from '../clients/registration/registration-store.ts';
-import { createClientTokens } from '../provider/client-tokens.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import type { CertificateSource } from '../tls/certificate-source.ts';
 import { qwacRoles } from '../tls/qc-statements.ts';
+import { clientTokens } from './client-tokens.ts';
 import type { Parts } from './parts.ts';
-import { servedClients } from './served-clients.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 /** Dynamic client registration. */
 export function addRegistration(
   router: Router,
   settings: AppSettings,
-  { storage, engine, certificates, database, clock, metrics }: Parts & AppDependencies,
+  parts: Parts & AppDependencies,
 ): void {
+  const { storage, certificates, database, clock, metrics } = parts;
   const { clients } = storage;
   const stores = createRegistrationStores({ ...database, clock, clients });
   const registrations = registrationsOf({
@@ -23,7 +23,7 @@ export function addRegistration(
     ...storage,
     ...stores,
     settings: settings.registration,
-    findClientToken: createClientTokens(() => engine.current(), servedClients(settings, storage)),
+    findClientToken: clientTokens(settings, parts),
     rolesOfCertificate: qwacRoles,
     fetch: createOutboundFetch(settings.outbound),
     clock,

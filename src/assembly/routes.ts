@@ -3,11 +3,14 @@ import { createConsentPages } from '../consents/consent-pages.ts';
 import { createDecisionPages } from '../consents/decision-pages.ts';
 import { createLoginPages } from '../customers/login-pages.ts';
 import { createLogin } from '../customers/login.ts';
-import { dispatchInteraction } from '../provider/interaction-routes.ts';
-import { createInteractions } from '../provider/interactions.ts';
-import { acceptByPost } from '../provider/posted-pages.ts';
-import { accountsFrom } from './consents.ts';
+import { createGrantDecisions } from '../provider/grants/grant-decisions.ts';
+import { dispatchInteraction } from '../provider/pages/interaction-routes.ts';
+import { createInteractions } from '../provider/pages/interactions.ts';
+import { acceptByPost } from '../provider/pages/posted-pages.ts';
+import { addAccountPages } from './account.ts';
+import { accountsFrom, consentsForEngine } from './consents.ts';
 import { developmentParts } from './development.ts';
+import { loginGuard } from './login-guard.ts';
 import type { Parts } from './parts.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
@@ -16,15 +19,23 @@ export function createRoutes(settings: AppSettings, deps: AppDependencies, parts
   const { issuer, lifetimes } = settings;
   const { metrics, clock } = deps;
   const { storage, hosting, engine, passwords } = parts;
-  const { audit, artifacts, clients, resourceServers, customers, throttle } = storage;
+  const { audit, artifacts, clients, resourceServers, customers } = storage;
   const { pages, csrf } = hosting;
   const provider = () => engine.current();
-  const interactions = createInteractions({ provider, artifacts, clients, resourceServers, clock });
+  const grants = createGrantDecisions({
+    ...{ store: storage.managedGrants, artifacts, audit, clock },
+    consents: consentsForEngine(storage, clock),
+    grantSeconds: lifetimes.refreshToken,
+  });
+  const interactions = createInteractions({
+    ...{ provider, artifacts, clients, resourceServers, grants, clock },
+  });
 
   function onOutcome(outcome: string): void {
     metrics.logins.increment({ outcome });
   }
-  const login = createLogin({ customers, passwords, throttle, audit, onOutcome });
+  const guard = loginGuard(settings, deps, parts);
+  const login = createLogin({ customers, passwords, guard, audit, onOutcome });
   const loginPages = createLoginPages({
     ...{ issuer, interactions, login, pages, csrf, audit },
     onCancelled() {
@@ -42,6 +53,10 @@ export function createRoutes(settings: AppSettings, deps: AppDependencies, parts
     decisions: createDecisionPages({
       ...{ interactions, consents, accountsOf, displayName, pages, csrf, audit },
       bank: settings.brand.name,
+      async registrationOf(id) {
+        const { metadata, permissions, source } = (await clients.find(id)) ?? {};
+        return metadata && { source, metadata, permissions };
+      },
     }),
     issuer,
     interactions,
@@ -57,6 +72,7 @@ export function createRoutes(settings: AppSettings, deps: AppDependencies, parts
   dispatchInteraction(router, { interactions, login: loginPages, consent: consentPages });
   loginPages.addRoutes(router);
   consentPages.addRoutes(router);
+  addAccountPages(router, settings, { ...deps, ...parts, login, accountsOf, displayName });
   acceptByPost(router, issuer);
   settings.developmentRoutes?.(router, developmentParts(settings, deps, parts));
   return router;

@@ -1,6 +1,6 @@
 import { refusalOf } from '../clients/profiles.ts';
 import { currentRequest } from '../observability/request-context.ts';
-import { hideUnfitClients } from '../provider/fit-clients.ts';
+import { hideUnfitClients } from '../provider/clients/fit-clients.ts';
 import type { Clients } from '../provider/ports.ts';
 import type { AppSettings } from './settings.ts';
 import type { Storage } from './storage.ts';

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type Router from '@koa/router';
+import type { KeyRules } from '../api-keys/issuing.ts';
+import type { KeyMode } from '../api-keys/key-format.ts';
 import type { SecurityProfile } from '../clients/profiles.ts';
 import type { RegistrationSettings } from '../clients/registration/registration-parts.ts';
 import type { Clock } from '../clock.ts';
@@ -7,11 +9,14 @@ import type { PasswordHashCost, PasswordHashLimits } from '../customers/password
 import type { ChangeSource } from '../database/changes.ts';
 import type { Database } from '../database/client.ts';
 import type { Pages } from '../http/pages.ts';
+import type { EdgePolicy } from '../edge/route-policy.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { CurrentAccessToken } from '../provider/access-tokens.ts';
+import type { CurrentAccessToken } from '../provider/tokens/access-tokens.ts';
 import type { Lifetimes } from '../provider/ports.ts';
-import type { SingleUseStore } from '../provider/single-use-store.ts';
+import type { RateLimitPolicy } from '../rate-limits/policy.ts';
+import type { SingleUseStore } from '../provider/storage/single-use-store.ts';
+import type { DeliveryLimits } from '../security-events/delivery.ts';
 import type { OutboundLimits } from '../security/outbound-fetch.ts';
 import type { PublishedRing } from '../signing-keys/published-ring.ts';
 import type { ProxySettings, Revocation } from '../tls/certificate-source.ts';
@@ -39,6 +44,25 @@ export interface AppSettings {
       madeUp: boolean;
     };
   };
+  /** Whether every authorization request must say what becomes of the grant. */
+  grantActionRequired: boolean;
+  /** Keys for programs that can't run a flow. */
+  apiKeys: {
+    /** Whose client-credentials tokens manage keys; without it no token does. */
+    resource: string | undefined;
+    mode: KeyMode;
+    warningSeconds: number;
+    rules: KeyRules;
+  };
+  /** How receivers are told of changes to consents. */
+  events: DeliveryLimits & { pollWaitMs: number };
+  /** How long a login is good for the customers' own pages. */
+  account: { idleSeconds: number; recentSeconds: number };
+  /** How many requests are too many, and where they are counted. */
+  rateLimits: {
+    policy: RateLimitPolicy;
+    store: { kind: 'memory' | 'postgres' } | { kind: 'redis'; url: string };
+  };
   /** How clients may register themselves. */
   registration: RegistrationSettings;
   /** The authorities whose client certificates are trusted, PEM. */
@@ -59,6 +83,8 @@ export interface AppSettings {
   outbound: OutboundLimits;
   viewsDirectory: string;
   hstsMaxAgeSeconds: number;
+  /** Which requests pass the edge; undefined without one. */
+  edge: EdgePolicy | undefined;
   /** Adds routes that exist in development only. */
   developmentRoutes?: DevelopmentRoutes;
 }

@@ -2,12 +2,18 @@ import { createAuditStore } from '../audit/audit-store.ts';
 import { createAuditTrail } from '../audit/trail.ts';
 import { createClientStore } from '../clients/client-store.ts';
 import { createConsentStore } from '../consents/consent-store.ts';
+import { createConsentUses } from '../consents/consent-use-store.ts';
+import { createConsentsOfCustomer } from '../consents/consents-of-customer-store.ts';
 import { createEndOfConsents } from '../consents/consents-of-client-store.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
+import { createLoginPatterns } from '../customers/login-pattern-store.ts';
 import { createLoginThrottle } from '../customers/login-throttle-store.ts';
-import { createArtifactStore } from '../provider/artifact-store.ts';
-import { createSingleUseStore } from '../provider/single-use-store.ts';
+import { createArtifactStore } from '../provider/storage/artifact-store.ts';
+import { createSessionStore } from '../provider/storage/session-store.ts';
+import { createManagedGrantStore } from '../provider/grants/managed-grant-store.ts';
+import { createSingleUseStore } from '../provider/storage/single-use-store.ts';
 import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
+import { createEventStreamStore } from '../security-events/stream-store.ts';
 import { createEncryption } from '../security/encryption.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
@@ -19,6 +25,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
   const { prisma, sql } = deps.database;
   const { clock, changes } = deps;
   const { digestKey, olderDigestKeys, refreshRetry } = settings;
+  const { session: sessionSeconds } = settings.lifetimes;
   const retries = { retrySeconds: refreshRetry.seconds, retryUnproven: refreshRetry.unproven };
   const encryption = createEncryption(settings.encryptionKeys);
   const endConsents = createEndOfConsents(clock);
@@ -42,7 +49,13 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
     resourceServers: createResourceServerStore({ prisma, changes }),
     customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
     consents: createConsentStore({ sql, encryption, clock }),
+    consentsOfCustomer: createConsentsOfCustomer({ sql, encryption, clock }),
+    consentUses: createConsentUses({ sql, ...deps }),
+    sessions: createSessionStore({ sql, encryption, ...deps, sessionSeconds }),
+    managedGrants: createManagedGrantStore(sql),
+    eventStreams: createEventStreamStore({ sql, encryption }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
+    loginPatterns: createLoginPatterns({ sql, digestKey, clock }),
     singleUse: createSingleUseStore(sql),
     artifacts: createArtifactStore({ sql, encryption, clock, onReplay, retries }),
     onReplay,

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { describeSettings, settingsTable } from '../config/settings-table.ts';
-import { Refusal } from '../startup/material.ts';
+import { Problem } from '../problem.ts';
+import { keyRingProblems } from '../signing-keys/key-ring.ts';
+import { Refusal, keyFilesOf } from '../startup/material.ts';
 import { configurationProblems } from '../startup/configuration-problems.ts';
 import { connectionOf, hasSigningKey, pendingConfigured } from '../startup/database.ts';
 import { addCommand, addGroup, print } from './command.ts';
@@ -37,6 +39,9 @@ export function addConfigurationCommands(program: Command, shell: Shell): void {
       if (!ok) throw new Refusal(problems);
       const stored = options.connect === true ? await storedIn(shell) : undefined;
       print(shell, options, validAnswer(stored));
+      if (stored?.signingKey === false) {
+        throw new Problem('signing_key_invalid', { detail: noSigningKey });
+      }
     });
   addCommand(group, {
     usage: 'table',
@@ -54,7 +59,7 @@ Not looked at: whether the ports are free, whether clients reach the issuer, and
 interface Stored {
   /** Names of the migrations that it lacks. */
   pending: string[];
-  /** Whether a key of the ring signs; false while migrations are pending. */
+  /** Whether a key of the ring signs, or a file brings one that a start takes over. */
   signingKey: boolean;
 }
 
@@ -68,8 +73,10 @@ async function storedIn(shell: Shell): Promise<Stored> {
   const { connection, stop } = await connectionOf(configuration, logger);
   try {
     const pending = await pendingConfigured(connection);
-    const isUpToDate = pending.length === 0;
-    const signingKey = isUpToDate && (await hasSigningKey(configuration, connection, logger));
+    const brought = await keyFilesOf(configuration, shell.clock).list();
+    const signingKey =
+      keyRingProblems(brought).length === 0 ||
+      (await hasSigningKey(configuration, { connection, pending }, logger));
     return { pending, signingKey };
   } finally {
     await stop();
@@ -79,14 +86,12 @@ async function storedIn(shell: Shell): Promise<Stored> {
 /** `stored` is absent where nobody asked the database. */
 function validAnswer(stored: Stored | undefined): Answer {
   const valid = 'The configuration is valid.';
-  const json = { ok: true, problems: [], ...stored };
+  const json = { ok: stored?.signingKey !== false, problems: [], ...stored };
   if (stored === undefined) return { json, text: valid };
-  const { pending, signingKey } = stored;
+  const { pending } = stored;
   const lacks = pending.length === 0 ? 'no migration' : pending.join(', ');
-  const lines = [valid, `The database answers. Pending: ${lacks}.`];
-  if (!signingKey) lines.push(noSigningKey);
-  return { json, text: lines.join('\n') };
+  return { json, text: [valid, `The database answers. Pending: ${lacks}.`].join('\n') };
 }
 
 const noSigningKey =
-  'No active RS256 signing key is in the ring: a server in production does not start before `npm run countersign -- keys generate`.';
+  'there is no active RS256 key in the ring, and a server in production does not start before `npm run countersign -- keys generate`';

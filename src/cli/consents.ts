@@ -4,6 +4,7 @@ import { Problem } from '../problem.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import { consentDetails, consentDone, consentList } from './consent-answers.ts';
 import { withStores } from './context.ts';
+import { addEvidenceCommands } from './evidence.ts';
 import type { StoresContext } from './context.ts';
 import { operatorName } from './shell.ts';
 import type { Shell } from './shell.ts';
@@ -38,6 +39,7 @@ export function addConsentCommands(program: Command, shell: Shell): void {
     print(shell, options, consentDetails(consent, history));
   });
   addRevoke(group, shell);
+  addEvidenceCommands(group, shell);
 }
 
 function addRevoke(group: Command, shell: Shell): void {

@@ -25,11 +25,14 @@ import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
 import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
 import type { ResourceServerStore } from '../resource-servers/resource-server-store.ts';
+import { createEventStreamStore } from '../security-events/stream-store.ts';
+import type { EventStreamStore } from '../security-events/stream-store.ts';
 import { createEncryption } from '../security/encryption.ts';
 import type { Rotation } from '../signing-keys/rotation.ts';
 import { openConfiguredDatabase } from '../startup/database.ts';
 import { masterKeysOf, rotationOf } from '../startup/key-ring.ts';
 import { Refusal } from '../startup/material.ts';
+import { signerProblems, signersOf } from '../startup/signers.ts';
 import { storedDataKeys } from '../startup/stored-data-keys.ts';
 import { operatorName } from './shell.ts';
 import type { Shell } from './shell.ts';
@@ -54,6 +57,7 @@ export interface StoresContext extends Context {
   resourceServers: ResourceServerStore;
   customers: CustomerStore;
   consents: ConsentStore;
+  eventStreams: EventStreamStore;
 }
 
 /** The configuration of the environment. Throws a {@link Refusal} with every problem. */
@@ -102,6 +106,7 @@ export async function withStores<T>(
       ...createRegistrationStores({ ...context, prisma, sql, clients }),
       resourceServers: createResourceServerStore({ prisma, changes: noChanges }),
       consents: createConsentStore({ sql, encryption, clock: context.clock }),
+      eventStreams: createEventStreamStore({ sql, encryption }),
       customers: createCustomerStore({ prisma, sql, encryption, digestKey, olderDigestKeys }),
     });
   });
@@ -112,10 +117,18 @@ export async function withKeyRing<T>(
   shell: Shell,
   work: (rotation: Rotation) => Promise<T>,
 ): Promise<T> {
-  const masterKeys = masterKeysOf(configurationOf(shell));
-  return withDatabase(shell, ({ context: { configuration, clock, record }, prisma }) =>
-    work(rotationOf(configuration, { prisma, masterKeys, clock, record })),
-  );
+  const configured = configurationOf(shell);
+  const refused = signerProblems(configured);
+  if (refused.length > 0) throw new Refusal(refused);
+  const masterKeys = masterKeysOf(configured);
+  const signers = signersOf(configured, { metrics });
+  try {
+    return await withDatabase(shell, ({ context: { configuration, clock, record }, prisma }) =>
+      work(rotationOf(configuration, { prisma, masterKeys, signers, clock, record })),
+    );
+  } finally {
+    await signers.close();
+  }
 }
 
 interface Opened {
@@ -171,6 +184,8 @@ function recorder(trail: Pick<AuditTrail, 'recordDurably'>): Context['record'] {
 const metrics = {
   auditQueue: { set: () => undefined },
   auditDropped: { increment: () => undefined },
+  signatureSeconds: { observe: () => undefined },
+  signatureFailures: { increment: () => undefined },
 };
 
 const trailLimits = { maxQueue: 100, flushIntervalMs: 1, batchSize: 100 };

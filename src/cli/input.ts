@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { InvalidArgumentError } from 'commander';
 import { UsageError } from './failure.ts';
 import type { Shell } from './shell.ts';
@@ -9,6 +9,16 @@ export async function readInput({ input }: Pick<Shell, 'input'>, file: string): 
   if (file === '-') return text(input);
   try {
     return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} can't be read: ${reasonOf(error)}.`);
+  }
+}
+
+/** The bytes of a file, or of the standard input for `-`. */
+export async function readBytes({ input }: Pick<Shell, 'input'>, file: string): Promise<Buffer> {
+  if (file === '-') return buffer(input);
+  try {
+    return await readFile(file);
   } catch (error) {
     throw new UsageError(`${file} can't be read: ${reasonOf(error)}.`);
   }

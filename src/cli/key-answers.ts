@@ -15,7 +15,7 @@ const followHint = 'Running servers follow within a second.';
 
 /** All that may be told of a key. */
 export function asJson(key: RingKey) {
-  const { kid, algorithm, stage, origin, publicJwk } = key;
+  const { kid, algorithm, stage, origin, signer, reference, publicJwk } = key;
   const moments = Object.entries({
     createdAt: key.createdAt,
     activateAt: key.activateAt,
@@ -25,16 +25,16 @@ export function asJson(key: RingKey) {
     endedAt: key.endedAt,
   }).flatMap(([name, moment]) => (moment === undefined ? [] : [[name, moment.toISOString()]]));
   const times = Object.fromEntries(moments) as Record<string, string>;
-  return { kid, algorithm, stage, origin, ...times, publicJwk };
+  return { kid, algorithm, stage, origin, signer, reference, ...times, publicJwk };
 }
 
 /** One line a key. */
 export function keyTable(keys: readonly RingKey[]): string {
   const rows = keys.map((key) => {
-    const { kid, algorithm, stage, origin, createdAt } = key;
-    return [kid, algorithm, stage, origin, createdAt.toISOString(), nextOf(key)];
+    const { kid, algorithm, stage, origin, signer, createdAt } = key;
+    return [kid, algorithm, stage, origin, signer, createdAt.toISOString(), nextOf(key)];
   });
-  return table(['KID', 'ALGORITHM', 'STAGE', 'ORIGIN', 'CREATED', 'NEXT'], rows);
+  return table(['KID', 'ALGORITHM', 'STAGE', 'ORIGIN', 'SIGNER', 'CREATED', 'NEXT'], rows);
 }
 
 function nextOf({ stage, activateAt, destroyAt }: RingKey): string {

@@ -1,16 +1,19 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { Problem } from '../problem.ts';
-import { readKey } from '../signing-keys/key-material.ts';
+import { checkedKey, readKey } from '../signing-keys/key-material.ts';
+import type { KeyMaterial } from '../signing-keys/key-material.ts';
 import { isPublished, signerOf, signingAlgorithms } from '../signing-keys/key-ring.ts';
 import type { RingKey, SigningAlgorithm } from '../signing-keys/key-ring.ts';
+import { readPkcs12 } from '../signing-keys/pkcs12.ts';
 import type { PromoteOptions, Rotation } from '../signing-keys/rotation.ts';
 import { developmentKeys } from '../startup/material.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import type { CommandWords } from './command.ts';
 import { configurationOf, withKeyRing } from './context.ts';
-import { readInput } from './input.ts';
+import { readBytes, readInput } from './input.ts';
 import { asJson, changed, keyTable, statusAnswer } from './key-answers.ts';
+import { askSecret } from './password-input.ts';
 import type { Shell } from './shell.ts';
 
 interface Options {
@@ -23,6 +26,7 @@ interface AlgorithmOptions extends Options {
 
 interface ImportOptions extends AlgorithmOptions {
   passphraseFile?: string;
+  pkcs12?: true;
 }
 
 /** `keys`: the ring of keys that sign tokens. */
@@ -90,7 +94,7 @@ function addNewKeys(group: Command, shell: Shell): void {
 async function addKey(
   rotation: Rotation,
   algorithm: SigningAlgorithm,
-  brought?: Awaited<ReturnType<typeof readKey>>,
+  brought?: KeyMaterial,
 ): Promise<RingKey> {
   const key = await rotation.announce(algorithm, brought);
   const { keys } = await rotation.status();
@@ -100,22 +104,40 @@ async function addKey(
 function addImport(group: Command, shell: Shell): void {
   addCommand(group, {
     usage: 'import <file>',
-    summary: 'take over a private key, PEM or JWK (- for standard input)',
+    summary: 'take over a private key: PEM, JWK or PKCS #12 (- for standard input)',
     example: 'keys import signing.pem --algorithm PS256',
   })
     .addOption(algorithmOption())
-    .option('--passphrase-file <file>', 'what an encrypted PEM opens with')
-    .action(async (file: string, { algorithm, passphraseFile, ...options }: ImportOptions) => {
-      const text = await readInput(shell, file);
-      const passphrase =
-        passphraseFile === undefined
-          ? undefined
-          : (await readInput(shell, passphraseFile)).replace(/\r?\n$/, '');
-      const brought = await readKey(text, { algorithm, passphrase });
-      rejectDevelopmentKey(shell, brought);
-      const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm, brought));
-      print(shell, options, changed([key], 'imported'));
-    });
+    .option('--passphrase-file <file>', 'what an encrypted PEM or a PKCS #12 file opens with')
+    .option('--pkcs12', 'the file is PKCS #12; asks for its password where none is given')
+    .action(
+      async (file: string, { algorithm, passphraseFile, pkcs12, ...options }: ImportOptions) => {
+        const given = { algorithm, passphrase: await passphraseIn(shell, passphraseFile) };
+        const brought =
+          pkcs12 === true
+            ? await readPkcs12Key(shell, file, given)
+            : await readKey(await readInput(shell, file), given);
+        rejectDevelopmentKey(shell, brought);
+        const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm, brought));
+        print(shell, options, changed([key], 'imported'));
+      },
+    );
+}
+
+async function passphraseIn(shell: Shell, file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  return (await readInput(shell, file)).replace(/\r?\n$/, '');
+}
+
+async function readPkcs12Key(
+  shell: Shell,
+  file: string,
+  { algorithm, passphrase }: { algorithm: SigningAlgorithm; passphrase: string | undefined },
+): Promise<KeyMaterial> {
+  const bytes = await readBytes(shell, file);
+  const asked = { question: `Password of ${file}: `, instead: '--passphrase-file' };
+  const password = passphrase ?? (await askSecret(shell, asked));
+  return checkedKey(await readPkcs12(bytes, password), { algorithm });
 }
 
 function rejectDevelopmentKey(shell: Shell, key: { kid: string }): void {

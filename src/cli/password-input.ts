@@ -34,6 +34,20 @@ export async function readNewPassword(
   return { password, isGenerated: false };
 }
 
+/** A secret that exists already: asked for once, hidden. `instead` says what to give where there is no terminal. */
+export async function askSecret(
+  shell: Pick<Shell, 'input' | 'errors'>,
+  { question, instead }: { question: string; instead: string },
+): Promise<string> {
+  if (!shell.input.isTTY) throw new UsageError(`There is no terminal to ask on: give ${instead}.`);
+  const questions = openQuestions(shell);
+  try {
+    return await questions.ask(question);
+  } finally {
+    questions.close();
+  }
+}
+
 async function askTwice(shell: Pick<Shell, 'input' | 'errors'>): Promise<string> {
   if (!shell.input.isTTY) {
     throw new UsageError(

@@ -1,11 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
+import { addApiKeyCommands } from './api-keys.ts';
 import { addAuditCommands } from './audit.ts';
 import { addClientCommands } from './clients.ts';
 import { addConfigurationCommands } from './configuration.ts';
 import { addConsentCommands } from './consents.ts';
 import { addCustomerCommands } from './customers.ts';
 import { addDoctorCommand } from './doctor.ts';
+import { addEventCommands } from './events.ts';
 import { exitCodeOf, exitCodes, explain } from './failure.ts';
 import { addKeyCommands } from './keys.ts';
 import { addMigrateCommand } from './migrate.ts';
@@ -27,7 +29,9 @@ export async function runCommandLine(words: readonly string[], shell: Shell): Pr
   addResourceServerCommands(program, shell);
   addCustomerCommands(program, shell);
   addConsentCommands(program, shell);
+  addEventCommands(program, shell);
   addKeyCommands(program, shell);
+  addApiKeyCommands(program, shell);
   addSecretCommands(program, shell);
   addAuditCommands(program, shell);
   addConfigurationCommands(program, shell);

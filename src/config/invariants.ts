@@ -55,11 +55,27 @@ const secrets: Rule = (configuration, findings) => {
         findings.isDevelopmentSecret(value) &&
           `${variable} is a secret that development created: ${remedy}`,
         twin !== undefined && `${variable} repeats a value of ${twin}: ${remedy}`,
-        new Set(key).size < 8 && `${variable} is not random: ${remedy}`,
+        isPatterned(key) && `${variable} is not random: ${remedy}`,
       ];
     });
   });
 };
+
+/**
+ * Bytes that somebody typed or that a program counted up: few different ones, text, a repeated piece, equal steps. Of random
+ * keys one in 10^13 is taken for text, and none for the others.
+ */
+export function isPatterned(key: Buffer): boolean {
+  const isText = key.every((byte) => byte >= 0x20 && byte < 0x7f);
+  const periods = Array.from({ length: key.length / 2 }, (_, index) => index + 1);
+  const repeats = periods.some((period) =>
+    key.subarray(period).every((byte, index) => byte === key[index]),
+  );
+  const steps = new Set(
+    [...key.subarray(1)].map((byte, index) => (byte - (key[index] ?? 0)) & 255),
+  );
+  return new Set(key).size < 8 || isText || repeats || steps.size < 4;
+}
 
 const certificates: Rule = ({ tlsCertificate, tlsPrivateKey, clientTruststore }, findings) => [
   missing(tlsCertificate, 'COUNTERSIGN_TLS_CERTIFICATE', 'give the server certificate chain'),

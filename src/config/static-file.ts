@@ -26,12 +26,25 @@ export const declaredClient = z.strictObject({
   permissions: z.record(z.string(), z.array(z.string())).default({}),
 });
 
+/** A receiver of security events as the file declares it. */
+const declaredEventStream = z.strictObject({
+  id: z.string(),
+  client: z.string().optional(),
+  resourceServer: z.string().optional(),
+  delivery: z.enum(['push', 'poll']),
+  endpoint: z.string().optional(),
+  /** Path of a file that holds the Authorization header of a push. */
+  authorizationFile: z.string().optional(),
+  algorithm: z.enum(['RS256', 'PS256', 'ES256', 'EdDSA']).optional(),
+});
+
 const staticConfiguration = z.strictObject({
   resourceServers: z.array(declaredResourceServer).default([]),
   clients: z.array(declaredClient).default([]),
+  eventStreams: z.array(declaredEventStream).optional(),
 });
 
-/** Resource servers and clients that a file declares; the file owns them. */
+/** Resource servers, clients and receivers of events that a file declares; the file owns them. */
 export type StaticConfiguration = z.infer<typeof staticConfiguration>;
 
 /** Reads and checks the static configuration file. Problem('configuration_invalid') names every fault at once. */

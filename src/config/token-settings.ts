@@ -21,7 +21,7 @@ export const tokenSettings = {
     type: keys256.optional(),
     secret: true,
     sentence:
-      'Keys of the digests of client secrets, user names and throttles, 32 bytes base64url each; the first makes, all are recognised.',
+      'Keys of the digests of client secrets, API keys, user names and throttles, 32 bytes base64url each; the first makes, all are recognised.',
   }),
   pairwiseSalt: setting({
     variable: 'COUNTERSIGN_PAIRWISE_SALT',

@@ -23,6 +23,8 @@ export interface Consent extends ConsentTerms {
   /** As it is now: also what time has changed and nobody has written down yet. */
   state: ConsentState;
   version: number;
+  /** The end that the client asked for: customers may set an earlier one. Undefined for open-ended access. */
+  askedUntil: Date | undefined;
   decideBy: Date;
   /** Empty until the customer has chosen. */
   accounts: readonly OfferedAccount[];
@@ -38,6 +40,8 @@ export interface Consent extends ConsentTerms {
 type SealedTerms = Pick<ConsentTerms, 'payment' | 'account' | 'own'> & {
   transactionsFrom?: string | undefined;
   transactionsTo?: string | undefined;
+  /** Null for open-ended access; it was not kept at first. */
+  askedUntil?: string | null;
 };
 
 /** Turns consents into columns and back: what people own, and whom they pay, is sealed. */
@@ -56,13 +60,14 @@ export function createConsentCodec(encryption: Encryption) {
     seal,
 
     columns(id: string, terms: ConsentTerms) {
-      const { type, permissions, expiresAt: _column, ...rest } = terms;
-      return { type, permissions, terms: seal('terms', id, rest) };
+      const { type, permissions, expiresAt = null, ...rest } = terms;
+      const sealed = { ...rest, askedUntil: expiresAt };
+      return { type, permissions, terms: seal('terms', id, sealed) };
     },
 
     /** The consent at `now`. */
     open(row: ConsentRow, now: Date): Consent {
-      const { payment, account, own, ...range } = openPart(
+      const { payment, account, own, askedUntil, ...range } = openPart(
         'terms',
         row.id,
         row.terms,
@@ -72,6 +77,7 @@ export function createConsentCodec(encryption: Encryption) {
       return {
         ...{ id: row.id, clientId: row.clientId, version: row.version, decideBy: row.decideBy },
         ...{ payment, account, own, expiresAt, permissions: row.permissions },
+        askedUntil: askedUntil === undefined ? expiresAt : dateOf(askedUntil ?? undefined),
         type: row.type as ConsentType,
         regime: row.regime as RegimeName,
         state: presentState({ state, decideBy: row.decideBy, expiresAt }, now),

@@ -6,6 +6,8 @@ import type { Encryption } from '../security/encryption.ts';
 import { equalDigests, randomSecret, sha256 } from '../security/secrets.ts';
 import { createConsentCodec } from './consent-codec.ts';
 import type { Consent, ConsentCodec, OfferedAccount } from './consent-codec.ts';
+import { createHistoryContents } from './history-content.ts';
+import type { HistoryContent, HistoryContents } from './history-content.ts';
 import { createConsentRows } from './consent-row-store.ts';
 import type { Bytes, ConsentRow, ConsentRows, NotedRow } from './consent-row-store.ts';
 import { consentIdFrom, consentMoves, endsAccess } from './consent.ts';
@@ -39,12 +41,16 @@ export interface MoveFacts {
   clientId?: string;
   /** Only a consent of this customer, or one that becomes theirs. */
   customerId?: string;
+  /** Only while it has this version: what was decided about is what is there. */
+  version?: number;
   accounts?: readonly OfferedAccount[];
-  /** An earlier end. */
+  /** Another end. */
   expiresAt?: Date;
   authentication?: { acr?: string | undefined; amr: readonly string[]; at: Date | undefined };
   /** Language and whole text of the page that was answered. */
   shown?: { locale: string; text: string };
+  /** The client's registration at this time. */
+  client?: Readonly<Record<string, unknown>> | undefined;
   reason?: string;
 }
 
@@ -71,8 +77,8 @@ export interface ConsentStore {
   history(id: string): Promise<HistoryEntry[]>;
   /**
    * Moves a consent by one conditional statement, which writes the history and, where access ends, deletes the grant with
-   * all codes and tokens. Problem('consent_state') when it is not in a state for that, Problem('consent_not_found') when
-   * there is none, or none of this client or customer.
+   * all codes and tokens. Problem('consent_state') when it is not in a state for that, Problem('consent_changed') when it has
+   * another version, Problem('consent_not_found') when there is none, or none of this client or customer.
    */
   move(id: string, move: ConsentMove, facts: MoveFacts): Promise<Consent>;
   /** Moves what time has ended; at most `limit` of each kind. */
@@ -94,6 +100,7 @@ export function createConsentStore({ sql, encryption, clock }: Dependencies): Co
   const ground: Ground = {
     rows: createConsentRows(sql),
     codec: createConsentCodec(encryption),
+    contents: createHistoryContents(encryption),
     clock,
   };
   const { rows } = ground;
@@ -144,12 +151,13 @@ export function createConsentStore({ sql, encryption, clock }: Dependencies): Co
 interface Ground {
   rows: ConsentRows;
   codec: ConsentCodec;
+  contents: HistoryContents;
   clock: Clock;
 }
 
 async function insert(
   { consent, key }: { consent: NewConsent; key: IdempotencyKey | undefined },
-  { rows, codec, clock, find }: Ground & Pick<ConsentStore, 'find'>,
+  { rows, codec, contents, clock, find }: Ground & Pick<ConsentStore, 'find'>,
 ): Promise<{ consent: Consent; isNew: boolean }> {
   const { clientId, regime, terms } = consent;
   const at = clock.now();
@@ -158,6 +166,7 @@ async function insert(
     ...{ id, clientId, regime: regime.name, at, ...endOf(terms, regime, at) },
     ...codec.columns(id, terms),
     ...noted({ by: { type: 'client', id: clientId } }),
+    content: contents.seal({ consentId: id, move: 'create', at }, { lodged: { ...terms } }),
   };
   const existing = async (): Promise<Consent> => {
     const found = await find(id);
@@ -189,10 +198,11 @@ function endOf({ type, expiresAt }: ConsentTerms, { decisionSeconds }: Regime, a
 
 function moveRow(
   { id, name, facts }: { id: string; name: ConsentMove; facts: MoveFacts },
-  { codec, clock }: Ground,
+  { codec, contents, clock }: Ground,
 ) {
+  const at = clock.now();
   return {
-    ...{ id, move: name, ...consentMoves[name], at: clock.now() },
+    ...{ id, move: name, ...consentMoves[name], at },
     isDue: name === 'lapse' || name === 'expire',
     ...conditionsOf(facts),
     ...changesOf(facts),
@@ -200,11 +210,12 @@ function moveRow(
     // As artifacts are found by it: the grant has the id of its consent.
     endedGrant: endsAccess(name) ? bytes(sha256(id)) : null,
     ...noted(facts),
+    content: contents.seal({ consentId: id, move: name, at }, contentOf(facts)),
   };
 }
 
-function conditionsOf({ clientId, customerId }: MoveFacts) {
-  return { clientId: clientId ?? null, customerId: customerId ?? null };
+function conditionsOf({ clientId, customerId, version }: MoveFacts) {
+  return { clientId: clientId ?? null, customerId: customerId ?? null, version: version ?? null };
 }
 
 function changesOf({ expiresAt, authentication }: MoveFacts) {
@@ -216,7 +227,16 @@ function changesOf({ expiresAt, authentication }: MoveFacts) {
   };
 }
 
-function noted({ by, shown, reason }: MoveFacts): NotedRow {
+function contentOf(facts: MoveFacts): HistoryContent {
+  const { authentication, accounts, expiresAt, client, shown } = facts;
+  const { acr, amr = [], at } = authentication ?? {};
+  return {
+    ...{ accounts, client, shown: shown?.text, expiresAt: expiresAt?.toISOString() },
+    authentication: authentication && { acr, amr, authTime: at?.toISOString() },
+  };
+}
+
+function noted({ by, shown, reason }: MoveFacts): Omit<NotedRow, 'content'> {
   const request = currentRequest();
   return {
     actorType: by.type,
@@ -229,24 +249,31 @@ function noted({ by, shown, reason }: MoveFacts): NotedRow {
   };
 }
 
-function shownIn({ textLocale: locale, textDigest }: NotedRow): HistoryEntry['shown'] {
+function shownIn({
+  textLocale: locale,
+  textDigest,
+}: Omit<NotedRow, 'content'>): HistoryEntry['shown'] {
   if (locale === null || textDigest === null) return undefined;
   return { locale, digest: Buffer.from(textDigest).toString('base64url') };
 }
 
 /** Why a move was not made. Whoever may not know of the consent is told that there is none. */
 function refusal(found: Consent | undefined, move: ConsentMove, facts: MoveFacts): Problem {
-  const { clientId, customerId } = facts;
-  const isForeign =
-    (clientId !== undefined && found?.clientId !== clientId) ||
-    (customerId !== undefined && (found?.customerId ?? customerId) !== customerId);
-  if (found === undefined || isForeign) {
+  if (found === undefined || isForeign(found, facts)) {
     return new Problem('consent_not_found', {
       detail: found === undefined ? 'unknown' : 'foreign',
     });
   }
-  const detail = `${move} needs ${consentMoves[move].from}, the consent is ${found.state}`;
-  return new Problem('consent_state', { detail });
+  const { state, version } = found;
+  const { from } = consentMoves[move];
+  return state === from && (facts.version ?? version) !== version
+    ? new Problem('consent_changed', { detail: `it has version ${String(version)}` })
+    : new Problem('consent_state', { detail: `${move} needs ${from}, the consent is ${state}` });
+}
+
+function isForeign(found: Consent, { clientId, customerId }: MoveFacts): boolean {
+  const isOfOther = clientId !== undefined && found.clientId !== clientId;
+  return isOfOther || (customerId !== undefined && (found.customerId ?? customerId) !== customerId);
 }
 
 function bytes(value: Uint8Array): Bytes {

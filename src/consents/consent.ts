@@ -228,12 +228,31 @@ function partFaults(terms: ConsentTerms): TermsFault[] {
   return faults;
 }
 
+/**
+ * The latest end that a customer may set: no later than the client asked for, nor than the regime lets access last from
+ * now on. Undefined where there is no such limit.
+ */
+export function latestEnd(
+  { askedUntil }: { askedUntil: Date | undefined },
+  { longestDays }: Pick<Regime, 'longestDays'>,
+  now: Date,
+): Date | undefined {
+  const longest = longestDays === undefined ? Infinity : now.getTime() + longestDays * dayMs;
+  const latest = Math.min(askedUntil?.getTime() ?? Infinity, longest);
+  return latest === Infinity ? undefined : new Date(latest);
+}
+
 /** Begins every consent's id, so that no other identifier of ours is taken for one. */
 const idPrefix = 'urn:countersign:consent:';
 
 /** The id of a new consent; `random` is at least 128 bits as base64url. */
 export function consentIdFrom(random: string): string {
   return idPrefix + random;
+}
+
+/** The part of a consent's id that tells it from others, for addresses that people see. */
+export function consentReference(id: string): string {
+  return id.slice(idPrefix.length);
 }
 
 const idShape = /^urn:countersign:consent:[\w-]{20,64}$/;

@@ -4,6 +4,7 @@ import type { Csrf } from '../http/csrf.ts';
 import type { ConsentDecisionData } from '../http/page-data.ts';
 import type { Pages } from '../http/pages.ts';
 import { Problem } from '../problem.ts';
+import { accountPrefix, chosenIn } from './account-fields.ts';
 import { accountsToOffer, chosenAccounts } from './accounts.ts';
 import type { AccountsOf } from './accounts.ts';
 import type { Consent, OfferedAccount } from './consent-codec.ts';
@@ -40,6 +41,8 @@ interface Dependencies {
   consents: Pick<ConsentStore, 'find' | 'move'>;
   accountsOf: AccountsOf;
   displayName: (customerId: string) => Promise<string | undefined>;
+  /** What a client is registered as, without secrets; kept with the decision. */
+  registrationOf: (clientId: string) => Promise<Readonly<Record<string, unknown>> | undefined>;
   /** The bank's name. */
   bank: string;
   pages: Pages;
@@ -64,9 +67,6 @@ interface Decision {
   consent: Consent;
   offered: readonly OfferedAccount[];
 }
-
-/** Fields with which the form names accounts; the rest of the name is the account's id. */
-const accountPrefix = 'account:';
 
 /** Who asks, for what, which accounts, how long; a payment shows amount and payee largest. */
 export function createDecisionPages(deps: Dependencies): DecisionPages {
@@ -189,7 +189,7 @@ async function allow(
   const { consents, interactions, audit } = deps;
   const isNew = consent.state === 'awaiting-authorisation';
   await interactions.allowConsent(ctx, async () => {
-    const facts = { ...factsOf(ctx, decision, deps), accounts };
+    const facts = { ...(await factsOf(ctx, decision, deps)), accounts };
     const moved = await consents.move(consent.id, isNew ? 'authorise' : 'reauthenticate', facts);
     return detailOf(moved);
   });
@@ -201,21 +201,22 @@ async function deny(ctx: Koa.Context, decision: Decision, deps: Dependencies): P
   const { consent } = decision;
   const { consents, interactions, audit } = deps;
   const isNew = consent.state === 'awaiting-authorisation';
-  const reject = () =>
-    consents.move(consent.id, 'reject', { ...factsOf(ctx, decision, deps), reason: 'customer' });
+  const reject = async () =>
+    consents.move(consent.id, 'reject', {
+      ...(await factsOf(ctx, decision, deps)),
+      reason: 'customer',
+    });
   // Whoever refuses to confirm a consent again keeps it; the dashboard ends it.
   await interactions.deny(ctx, 'the customer refused access', isNew ? reject : undefined);
   if (isNew) audit.record(entryOf(decision, { type: 'consent.rejected', outcome: 'success' }));
   audit.record(entryOf(decision, { type: 'authorization.denied', outcome: 'refused' }));
 }
 
-function chosenIn(fields: Readonly<Record<string, string>>): Set<string> {
-  const several = Object.keys(fields).filter((name) => name.startsWith(accountPrefix));
-  const ids = several.map((name) => name.slice(accountPrefix.length));
-  return new Set([...ids, ...(fields['account'] === undefined ? [] : [fields['account']])]);
-}
-
-function factsOf(ctx: Koa.Context, decision: Decision, deps: Dependencies): MoveFacts {
+async function factsOf(
+  ctx: Koa.Context,
+  decision: Decision,
+  deps: Dependencies,
+): Promise<MoveFacts> {
   const { customerId, pending } = decision;
   const words = wordsFor(ctx, pending, deps);
   return {
@@ -223,6 +224,7 @@ function factsOf(ctx: Koa.Context, decision: Decision, deps: Dependencies): Move
     customerId,
     clientId: pending.clientId,
     authentication: pending.authentication,
+    client: await deps.registrationOf(pending.clientId),
     shown: { locale: words.tag, text: JSON.stringify(shownOf(decision, words)) },
   };
 }

@@ -25,6 +25,8 @@ export interface Lodging {
   read(clientId: string, id: string, shelf: Shelf): Promise<Consent>;
   /** Takes an undecided consent back, or revokes an authorised one. Problem('consent_not_found' | 'consent_state'). */
   end(clientId: string, id: string, shelf: Shelf): Promise<void>;
+  /** Revokes an authorised consent of this client; one that has ended by then is left as it is. */
+  revoke(clientId: string, id: string): Promise<void>;
 }
 
 interface Dependencies {
@@ -77,6 +79,15 @@ export function createLodging({ consents, audit, clock }: Dependencies): Lodging
       const ended = await consents.move(id, move, facts);
       const type = move === 'withdraw' ? 'consent.rejected' : 'consent.revoked';
       record(type, ended, { by: 'client' });
+    },
+
+    async revoke(clientId, id) {
+      const facts = { by: { type: 'client', id: clientId }, clientId, reason: 'grant' } as const;
+      try {
+        record('consent.revoked', await consents.move(id, 'revoke', facts), { by: 'grant' });
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'consent_state') throw error;
+      }
     },
   };
 }

@@ -1,47 +1,45 @@
 import type { AuditEntry } from '../audit/events.ts';
 import type { Customer } from './customer.ts';
 import type { CustomerStore } from './customer-store.ts';
-import type { LoginAttempt, LoginThrottle } from './login-throttle-store.ts';
+import type { LoginGuard, LoginTry, Obstacle } from './login-guard.ts';
 import type { PasswordHasher } from './password.ts';
 
 /** What became of a login. An unknown user, a wrong password and a suspended customer look the same. */
 export type LoginResult =
-  | { outcome: 'success'; customerId: string }
-  | { outcome: 'failed' }
-  | { outcome: 'throttled'; retryAfterSeconds: number };
+  /** `device` is the cookie by which the browser is known from now on. */
+  { outcome: 'success'; customerId: string; device: string } | { outcome: 'failed' } | Obstacle;
 
 interface Dependencies {
   customers: Pick<CustomerStore, 'findByUsername' | 'replaceHash'>;
   passwords: Pick<PasswordHasher, 'verify' | 'hash'>;
-  throttle: LoginThrottle;
+  guard: LoginGuard;
   audit: { record(entry: AuditEntry): void };
   onOutcome(outcome: LoginResult['outcome']): void;
 }
 
 /** Checks a user name and password: throttled, in the same time for unknown users, rehashed when the cost changed. */
 export function createLogin(dependencies: Dependencies) {
-  const { customers, passwords, throttle, audit } = dependencies;
+  const { customers, passwords, guard, audit } = dependencies;
 
-  async function check(attempt: LoginAttempt, password: string): Promise<LoginResult> {
-    const retryAfterSeconds = await throttle.reserve(attempt);
-    if (retryAfterSeconds > 0) {
-      audit.record(refusal('authentication.throttled', { retryAfterSeconds }));
-      return { outcome: 'throttled', retryAfterSeconds };
-    }
+  async function check(attempt: LoginTry): Promise<LoginResult> {
+    const obstacle = await guard.stop(attempt);
+    if (obstacle !== undefined) return obstacle;
+    const { password } = attempt;
     const customer = await customers.findByUsername(attempt.username);
     const { matches, isOutdated } = await passwords.verify(password, customer?.passwordHash);
     if (!matches || customer?.status !== 'active') {
       const reason = reasonOf(customer, matches);
       audit.record({ ...refusal('authentication.failed', { reason }), ...customerOf(customer) });
+      await guard.failed(attempt);
       return { outcome: 'failed' };
     }
-    await throttle.succeeded(attempt);
+    const device = await guard.succeeded(attempt);
     if (isOutdated) await rehash(customer, password);
     const actor = { type: 'customer', id: customer.id } as const;
     const detail = { amr: ['pwd'] };
     const parties = { actor, ...customerOf(customer) };
     audit.record({ type: 'authentication.succeeded', outcome: 'success', ...parties, detail });
-    return { outcome: 'success', customerId: customer.id };
+    return { outcome: 'success', customerId: customer.id, device };
   }
 
   async function rehash(customer: Customer, password: string): Promise<void> {
@@ -52,11 +50,8 @@ export function createLogin(dependencies: Dependencies) {
     audit.record({ type: 'customer.password_rehashed', outcome: 'success', ...parties });
   }
 
-  return async function login({
-    password,
-    ...attempt
-  }: LoginAttempt & { password: string }): Promise<LoginResult> {
-    const result = await check(attempt, password);
+  return async function login(attempt: LoginTry): Promise<LoginResult> {
+    const result = await check(attempt);
     dependencies.onOutcome(result.outcome);
     return result;
   };

@@ -4,7 +4,7 @@ import type Router from '@koa/router';
 import type Koa from 'koa';
 import type { Clock } from '../clock.ts';
 import { currentRequest } from '../observability/request-context.ts';
-import { createProofJudge } from './demo-resource-proof.ts';
+import { createProofJudge } from '../security/dpop-proof.ts';
 
 /** Where the demo resource is, on both hosts; below it a path segment names the scope that is needed. */
 const demoResourcePath = '/development/resource';
@@ -48,7 +48,11 @@ type Judged = { token: CurrentToken } | { refused: Refused };
  * the sender, and its scope, and answers what the token says. No audience is asked for: every API's token is taken.
  */
 export function addDemoResource(router: Router, parts: DemoResourceParts): void {
-  const proofs = createProofJudge({ ...parts, nonceSecret: randomBytes(32) });
+  const proofs = createProofJudge({
+    ...parts,
+    name: 'demo resource',
+    nonceSecret: randomBytes(32),
+  });
 
   async function judge(ctx: Koa.Context, scope: string | undefined): Promise<Judged> {
     const presented = presentedIn(ctx.get('authorization'));

@@ -2,7 +2,10 @@ import path from 'node:path';
 import type { AppSettings } from '../assembly/settings.ts';
 import type { Configuration } from '../config/schema.ts';
 import { sampleResource } from '../development/sample-data.ts';
+import { apiKeySettings } from './api-key-settings.ts';
+import { edgeSettings } from './edge-settings.ts';
 import type { Material } from './material.ts';
+import { rateLimitSettings } from './rate-limit-settings.ts';
 import { registrationSettings } from './registration-settings.ts';
 
 const viewsDirectory = path.resolve(import.meta.dirname, '../../views');
@@ -27,6 +30,20 @@ export function appSettings(configuration: Configuration, material: Material): A
       required: configuration.consentsRequired,
       accounts: accountsFrom(configuration),
     },
+    apiKeys: apiKeySettings(configuration, consentsResource(configuration)),
+    events: {
+      timeoutMs: configuration.eventTimeoutMs,
+      longestRetryMs: configuration.eventLongestRetrySeconds * 1000,
+      maxAgeMs: configuration.eventMaxAgeSeconds * 1000,
+      pollWaitMs: configuration.eventPollWaitSeconds * 1000,
+    },
+    grantActionRequired: configuration.grantActionRequired,
+    account: {
+      idleSeconds: configuration.accountIdleSeconds,
+      recentSeconds: configuration.accountRecentSeconds,
+    },
+    rateLimits: rateLimitSettings(configuration),
+    edge: edgeSettings(configuration),
     registration: registrationSettings(configuration, material.directories),
     clientTruststore: material.clientTruststore,
     proxies: proxiesOf(configuration),

@@ -6,9 +6,12 @@ import type { Configuration } from '../config/schema.ts';
 import { readStaticConfiguration } from '../config/static-file.ts';
 import { Problem } from '../problem.ts';
 import { readTruststore } from '../tls/truststore.ts';
+import { edgeSettings } from './edge-settings.ts';
 import { Refusal, gatherMaterial, keyFilesOf } from './material.ts';
 import { proxyProblems } from './proxy-problems.ts';
+import { rateLimitSettings } from './rate-limit-settings.ts';
 import { registrationSettings } from './registration-settings.ts';
+import { signerProblems } from './signers.ts';
 import { checkStaticConfiguration } from './static-configuration.ts';
 
 type Check = (configuration: Configuration, clock: Clock) => Promise<void> | void;
@@ -94,6 +97,11 @@ const proxies: Check = (configuration, clock) => {
   if (problems.length > 0) throw new Refusal(problems);
 };
 
+const signers: Check = (configuration) => {
+  const problems = signerProblems(configuration);
+  if (problems.length > 0) throw new Refusal(problems);
+};
+
 const staticFile: Check = async (configuration) => {
   const { configurationFile, accessTokenTtlSeconds, minimumProfile } = configuration;
   if (configurationFile === undefined) return;
@@ -105,11 +113,22 @@ const registration: Check = (configuration) => {
   registrationSettings(configuration);
 };
 
+const rateLimits: Check = (configuration) => {
+  rateLimitSettings(configuration);
+};
+
+const edge: Check = (configuration) => {
+  edgeSettings(configuration);
+};
+
 const checks: readonly Check[] = [
+  edge,
+  rateLimits,
   registration,
   material,
   serverCertificate,
   truststore,
   staticFile,
   proxies,
+  signers,
 ];

@@ -80,12 +80,16 @@ export async function connectionOf(configuration: Configuration, logger: Logger)
   };
 }
 
-/** Whether the ring has a key that signs with the algorithm that every server needs; needs an up-to-date schema. */
+/** The migration that makes the ring's table. */
+const keyRingMigration = '20261122040000_key_ring';
+
+/** Whether the ring has a key that signs with the algorithm that every server needs; `pending` are migrations. */
 export async function hasSigningKey(
   { databaseTimeoutMs }: Configuration,
-  connection: DatabaseConnection,
+  { connection, pending }: { connection: DatabaseConnection; pending: readonly string[] },
   logger: Logger,
 ): Promise<boolean> {
+  if (pending.includes(keyRingMigration)) return false;
   const database = openDatabase({
     ...{ connection, logger, poolSize: 1 },
     statementTimeoutMs: databaseTimeoutMs,

@@ -6,6 +6,7 @@ import type { Database } from '../database/client.ts';
 import { developmentSecrets, isDevelopmentSecret } from '../development/material.ts';
 import { createPrivateFiles } from '../development/private-files.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { Problem } from '../problem.ts';
 import { createEnvelopeEncryption } from '../security/envelope.ts';
 import { createKeyRingStore } from '../signing-keys/key-ring-store.ts';
@@ -16,10 +17,15 @@ import { createProcessStore } from '../signing-keys/process-store.ts';
 import { createPublishedRing } from '../signing-keys/published-ring.ts';
 import type { PublishedRing } from '../signing-keys/published-ring.ts';
 import { createReaderStore } from '../signing-keys/reader-store.ts';
+import { createOverdueWatch } from '../signing-keys/overdue.ts';
+import { withLacks } from '../signing-keys/ring-reading.ts';
 import { createRotation } from '../signing-keys/rotation.ts';
+import type { Signers } from '../signing-keys/signers/signers.ts';
 import type { BroughtKey, KeyAct, Rotation, RotationPolicy } from '../signing-keys/rotation.ts';
 import { Refusal, developmentKeys } from './material.ts';
 import type { BroughtJwk, Material } from './material.ts';
+import { runAll } from './run-all.ts';
+import { signersOf } from './signers.ts';
 
 /** No access token lives longer (row P3). */
 const longestAccessTokenSeconds = 900;
@@ -42,6 +48,7 @@ function rotationPolicy(configuration: Configuration): RotationPolicy {
 interface RotationGround {
   prisma: Database['prisma'];
   masterKeys: readonly Buffer[];
+  signers: Signers;
   clock: Clock;
   record: (act: KeyAct) => Promise<void> | void;
 }
@@ -49,16 +56,15 @@ interface RotationGround {
 /** The acts on the key ring, for commands and the start. */
 export function rotationOf(
   configuration: Configuration,
-  { prisma, masterKeys, clock, record }: RotationGround,
+  { prisma, masterKeys, signers, clock, record }: RotationGround,
 ): Rotation {
   const envelope = createEnvelopeEncryption(masterKeys);
   return createRotation({
     store: createKeyRingStore({ prisma, envelope }),
     processes: createProcessStore(prisma),
     readers: createReaderStore(prisma),
-    clock,
     policy: rotationPolicy(configuration),
-    record,
+    ...{ signers, clock, record },
   });
 }
 
@@ -76,11 +82,15 @@ export interface OpenKeyRing {
   ring: PublishedRing;
   /** What was done before this is told then. */
   recordTo(record: (act: KeyAct) => void): void;
+  stop(): Promise<void>;
 }
 
 interface ServerGround extends Pick<RotationGround, 'prisma' | 'clock'> {
   changes: ChangeSource;
   logger: Logger;
+  metrics: Pick<Metrics, 'rotationOverdueSeconds' | 'signatureSeconds' | 'signatureFailures'>;
+  /** The key service's access token as its file has it now. */
+  rereadToken?: (() => string | undefined) | undefined;
 }
 
 /**
@@ -90,24 +100,30 @@ interface ServerGround extends Pick<RotationGround, 'prisma' | 'clock'> {
 export async function openKeyRing(
   configuration: Configuration,
   { signingKeys, masterKeys }: Pick<Material, 'signingKeys' | 'masterKeys'>,
-  { prisma, clock, changes, logger }: ServerGround,
+  ground: ServerGround,
 ): Promise<OpenKeyRing> {
+  const { prisma, clock, changes, logger } = ground;
+  const signers = signersOf(configuration, ground);
   let recordNow: ((act: KeyAct) => void) | undefined;
   const acts: KeyAct[] = [];
   function record(act: KeyAct): void {
     if (recordNow === undefined) acts.push(act);
     else recordNow(act);
   }
-  const rotation = rotationOf(configuration, { prisma, masterKeys, clock, record });
+  const rotation = rotationOf(configuration, { prisma, masterKeys, signers, clock, record });
   const taken = await rotation.takeOver(signingKeys.map((jwk) => broughtKey(jwk, clock)));
   if (taken.length > 0) {
     logger.info('Signing keys were taken over from files', { kids: taken.map(({ kid }) => kid) });
   }
   const store = createKeyRingStore({ prisma, envelope: createEnvelopeEncryption(masterKeys) });
-  rejectUnfitRing(configuration, await store.open());
+  rejectUnfitRing(configuration, withLacks(await store.open(), signers));
   const processes = createProcessStore(prisma);
+  const onLook = createOverdueWatch({ ...ground, policy: rotationPolicy(configuration) });
+  const parts = { store, processes, rotation, changes, logger, signers, onLook };
+  const ring = createPublishedRing(parts);
   return {
-    ring: createPublishedRing({ store, processes, rotation, changes, logger }),
+    ring,
+    stop: () => runAll([() => ring.stop(), () => signers.close()]),
     recordTo(sink) {
       recordNow = sink;
       for (const act of acts.splice(0)) sink(act);

@@ -46,6 +46,7 @@ export async function serveConfigured(
     metrics: createMetrics({ version: packageJson.version }),
     clock: systemClock,
     rereadCertificates: () => certificatesNow(reread(), gathered),
+    rereadSignerToken: () => reread().signerToken,
     prepare: (app) =>
       verification === undefined
         ? prepare(app, configuration, gathered)

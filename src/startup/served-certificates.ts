@@ -7,6 +7,8 @@ import { Problem } from '../problem.ts';
 import { replaceCertificates } from '../tls/listeners.ts';
 import { readTruststore } from '../tls/truststore.ts';
 import type { Material } from './material.ts';
+import { listenersCertificates } from './named-certificates.ts';
+import type { NamedCertificate } from './named-certificates.ts';
 
 /** What the listeners prove themselves with and whom they trust, as PEM. */
 export type CertificateTexts = Pick<
@@ -26,6 +28,8 @@ export interface ServedCertificates {
 interface Dependencies {
   servers: { public: Server; mtls: Server };
   initial: CertificateTexts;
+  /** Certificates that are measured as well, and stay as they are. */
+  further: readonly NamedCertificate[];
   /** Told of another truststore, PEM. */
   onTruststore: (clientTruststore: string) => void;
   /** The texts as the settings' files have them now; throws when they can't be read. */
@@ -40,10 +44,11 @@ const lookMs = 5000;
 
 /** Watches over the certificates of both listeners. */
 export function createServedCertificates(deps: Dependencies): ServedCertificates {
-  const { initial, read, onTruststore, clock, logger, metrics } = deps;
+  const { initial, further, read, onTruststore, clock, logger, metrics } = deps;
   const warn = createExpiryWarnings(deps);
   let texts = initial;
-  let named = namedCertificates(initial, clock);
+  const withFurther = (now: CertificateTexts) => [...listenersCertificates(now, clock), ...further];
+  let named = withFurther(initial);
   let refused = '';
   let timer: NodeJS.Timeout | undefined;
 
@@ -56,7 +61,7 @@ export function createServedCertificates(deps: Dependencies): ServedCertificates
       exchange(next, deps);
       if (next.clientTruststore !== texts.clientTruststore) onTruststore(next.clientTruststore);
       texts = next;
-      named = namedCertificates(next, clock);
+      named = withFurther(next);
       refused = '';
       logger.info('The certificates were exchanged', endsOf(named));
     } catch (error) {
@@ -126,23 +131,6 @@ function createExpiryWarnings({ clock, logger }: Pick<Dependencies, 'clock' | 'l
       logger.warn('A certificate expires soon', { certificate: name, expiresAt });
     }
   };
-}
-
-/** The server's own, and the first of the authorities to end: its clients are refused from then on. */
-function namedCertificates(texts: CertificateTexts, clock: Clock): NamedCertificate[] {
-  const authorities = readTruststore(texts.clientTruststore, clock).certificates;
-  const [first] = authorities
-    .map((pem) => new X509Certificate(pem))
-    .toSorted((a, b) => a.validToDate.getTime() - b.validToDate.getTime());
-  return [
-    { name: 'server', certificate: new X509Certificate(texts.tlsCertificate) },
-    ...(first === undefined ? [] : [{ name: 'client_authorities', certificate: first }]),
-  ];
-}
-
-interface NamedCertificate {
-  name: string;
-  certificate: X509Certificate;
 }
 
 function endsOf(certificates: readonly NamedCertificate[]): Record<string, string> {

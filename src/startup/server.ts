@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Server } from 'node:https';
 import { createApp } from '../app.ts';
 import type { App } from '../app.ts';
+import { backgroundOf } from '../assembly/background.ts';
 import type { DevelopmentRoutes } from '../assembly/settings.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
@@ -17,6 +18,7 @@ import { appSettings } from './app-settings.ts';
 import { openConfiguredDatabase } from './database.ts';
 import type { OpenDatabase } from './database.ts';
 import { openKeyRing } from './key-ring.ts';
+import type { OpenKeyRing } from './key-ring.ts';
 import { listen, drain } from './listening.ts';
 import type { Material } from './material.ts';
 import { readinessOf } from './readiness.ts';
@@ -24,7 +26,9 @@ import type { ServerState } from './readiness.ts';
 import { createRenewableRevocation } from './revocation.ts';
 import type { RenewableRevocation } from './revocation.ts';
 import { runAll } from './run-all.ts';
-import { agedSecrets, noteSecrets, secretAges } from './secret-ages.ts';
+import { furtherCertificates } from './named-certificates.ts';
+import type { NamedCertificate } from './named-certificates.ts';
+import { createSecretWatch } from './secret-watch.ts';
 import { createServedCertificates } from './served-certificates.ts';
 import type { CertificateTexts, ServedCertificates } from './served-certificates.ts';
 
@@ -36,6 +40,8 @@ export interface ServerDependencies {
   developmentRoutes?: DevelopmentRoutes;
   /** The certificates as the settings' files have them now; without it they stay as they are. */
   rereadCertificates?: () => CertificateTexts;
+  /** The key service's access token as its file has it now. */
+  rereadSignerToken?: () => string | undefined;
   /** Called with the app before anything listens: clients, sample data. */
   prepare(app: App): Promise<void>;
 }
@@ -112,7 +118,7 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   };
   const { database: opened, changes } = database;
   const keyRing = await openKeyRing(configuration, material, {
-    ...{ prisma: opened.prisma, changes, clock, logger },
+    ...{ prisma: opened.prisma, changes, rereadToken: deps.rereadSignerToken, ...deps },
   });
   const { ring } = keyRing;
   const revocation = createRenewableRevocation(configuration, material.clientTruststore, deps);
@@ -123,23 +129,20 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   });
   changes.start();
   await deps.prepare(app);
-  await followSecrets(foundation);
+  const secrets = createSecretWatch({ material, prisma: opened.prisma, ...deps });
+  await secrets.start();
   const servers = createServers(app, material, deps);
   const ports = await listenOnBoth(servers, configuration);
-  const certificates = watchCertificates({ servers, app, revocation }, foundation);
+  const further = furtherCertificates(configuration, clock);
+  const certificates = watchCertificates({ servers, app, revocation, further }, foundation);
   certificates.start();
   ring.start(app.replaceKeys);
+  const background = backgroundOf(app);
+  background.start();
   const cleanup = startCleanup(configuration, { database, deps });
   const upkeep = startUpkeep(configuration, app, deps);
   observe(foundation);
-  const system = { actor: { type: 'system' }, outcome: 'success' } as const;
-  for (const migration of database.applied) {
-    app.audit.record({ ...system, type: 'migration.applied', detail: { migration } });
-  }
-  keyRing.recordTo((act) => {
-    app.audit.record({ ...system, ...act });
-  });
-  app.audit.record({ ...system, type: 'server.started' });
+  recordStart(app, database, keyRing);
   return {
     app,
     ports,
@@ -148,10 +151,15 @@ async function serve(configuration: Configuration, foundation: Foundation) {
     },
     stop: () =>
       runAll([
-        () => drain([servers.public, servers.mtls], configuration.drainSeconds),
+        async () => {
+          background.release();
+          await drain([servers.public, servers.mtls], configuration.drainSeconds);
+        },
+        ...background.stops,
         async () => cleanup?.stop(),
         async () => upkeep?.stop(),
-        () => ring.stop(),
+        () => keyRing.stop(),
+        () => secrets.stop(),
         () => certificates.stop(),
         () => {
           app.audit.record({ ...system, type: 'server.stopped' });
@@ -161,15 +169,17 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   };
 }
 
-/** Their ages count from the first start with them. */
-async function followSecrets({ material, database, deps }: Foundation): Promise<void> {
-  const { prisma } = database.database;
-  const secrets = agedSecrets(material);
-  await noteSecrets(secrets, prisma, deps.clock);
-  for (const { variable, ageDays, state } of await secretAges(secrets, prisma, deps.clock)) {
-    if (state !== 'due' && state !== 'overdue') continue;
-    deps.logger.warn('A secret is due to be replaced', { variable, ageDays });
+const system = { actor: { type: 'system' }, outcome: 'success' } as const;
+
+/** What was done before there was anything to record it with, and that the server answers. */
+function recordStart({ audit }: App, { applied }: OpenDatabase, keyRing: OpenKeyRing): void {
+  for (const migration of applied) {
+    audit.record({ ...system, type: 'migration.applied', detail: { migration } });
   }
+  keyRing.recordTo((act) => {
+    audit.record({ ...system, ...act });
+  });
+  audit.record({ ...system, type: 'server.started' });
 }
 
 /** Exchanges the certificates of the listeners, and whom clients must have theirs from, as the files change. */
@@ -178,13 +188,14 @@ function watchCertificates(
     servers: { public: Server; mtls: Server };
     app: App;
     revocation: RenewableRevocation;
+    further: readonly NamedCertificate[];
   },
   { material: initial, deps }: Foundation,
 ): ServedCertificates {
-  const { servers, app, revocation } = parts;
+  const { servers, app, revocation, further } = parts;
   const read = () => deps.rereadCertificates?.() ?? initial;
   return createServedCertificates({
-    ...{ ...deps, servers, initial, read },
+    ...{ ...deps, servers, initial, further, read },
     onTruststore(pem) {
       app.replaceTruststore(pem);
       revocation.replaceTruststore(pem);

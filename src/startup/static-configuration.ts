@@ -11,10 +11,14 @@ import { Problem } from '../problem.ts';
 import { checkResourceServer } from '../resource-servers/resource-server.ts';
 import type { ResourceServer } from '../resource-servers/resource-server.ts';
 import type { ResourceServerStore } from '../resource-servers/resource-server-store.ts';
+import type { EventStream, StreamDraft } from '../security-events/security-event.ts';
+import type { EventStreamStore } from '../security-events/stream-store.ts';
+import { applyDeclaredStreams, checkDeclaredStreams, takenStreams } from './declared-streams.ts';
 
 interface Stores {
   clients: Pick<ClientStore, 'save' | 'list' | 'delete'>;
   resourceServers: Pick<ResourceServerStore, 'save' | 'list' | 'delete'>;
+  eventStreams: Pick<EventStreamStore, 'save' | 'list' | 'delete'>;
   audit: Pick<AuditTrail, 'recordDurably'>;
   accessTokenTtlSeconds: number;
   /** The least that clients may be held to; `baseline` when it is not said. */
@@ -34,7 +38,7 @@ export async function applyStaticConfiguration(
   stores: Stores,
   secrets: Secrets = {},
 ): Promise<void> {
-  const { drafts, resourceServers } = await checkStaticConfiguration(declared, {
+  const { drafts, resourceServers, streams } = await checkStaticConfiguration(declared, {
     accessTokenTtlSeconds: stores.accessTokenTtlSeconds,
     minimumProfile: stores.minimumProfile ?? 'baseline',
     secrets,
@@ -42,24 +46,34 @@ export async function applyStaticConfiguration(
   const present = {
     clients: await stores.clients.list(),
     resourceServers: await stores.resourceServers.list(),
+    streams: await stores.eventStreams.list(),
   };
-  rejectOperators(declared, present);
+  rejectOperators(declared, present, streams);
   for (const resourceServer of resourceServers) await stores.resourceServers.save(resourceServer);
   for (const draft of drafts) await stores.clients.save(draft);
   await deleteUndeclared(declared, present, stores);
+  for (const stream of await applyDeclaredStreams(streams, stores.eventStreams)) {
+    await record(stores, 'event_stream.deleted', { stream, by: 'static file' });
+  }
   await record(stores, 'configuration.applied', {
     clients: drafts.map(({ metadata }) => metadata.client_id),
     resourceServers: resourceServers.map(({ identifier }) => identifier),
+    eventStreams: streams.map(({ id }) => id),
   });
 }
 
 interface Present {
   clients: readonly Client[];
   resourceServers: readonly ResourceServer[];
+  streams: readonly EventStream[];
 }
 
 /** Two owners of one thing would overwrite each other. */
-function rejectOperators(declared: StaticConfiguration, present: Present): void {
+function rejectOperators(
+  declared: StaticConfiguration,
+  present: Present,
+  streams: readonly StreamDraft[],
+): void {
   const ids = new Set(declared.clients.map(({ metadata }) => metadata.client_id));
   const identifiers = new Set(declared.resourceServers.map(({ identifier }) => identifier));
   const taken = [
@@ -67,6 +81,7 @@ function rejectOperators(declared: StaticConfiguration, present: Present): void 
     ...present.resourceServers
       .filter(({ identifier, source }) => source === 'operator' && identifiers.has(identifier))
       .map(({ identifier }) => ({ id: identifier })),
+    ...takenStreams(streams, present.streams).map((id) => ({ id })),
   ].map(({ id }) => id);
   if (taken.length === 0) return;
   const detail = `the static file declares what an operator created: ${taken.join(', ')}; delete it, or take it out of the file`;
@@ -87,7 +102,7 @@ interface Check extends Pick<Stores, 'accessTokenTtlSeconds' | 'minimumProfile'>
 
 /**
  * The resource servers and clients of a static file, checked and complete; reads the secrets' files and writes
- * nothing. Problems: client_invalid, resource_server_invalid.
+ * nothing. Problems: client_invalid, resource_server_invalid, event_stream_invalid.
  */
 export async function checkStaticConfiguration(
   declared: StaticConfiguration,
@@ -104,7 +119,7 @@ export async function checkStaticConfiguration(
       source: 'file',
     }),
   );
-  return { drafts, resourceServers };
+  return { drafts, resourceServers, streams: await checkDeclaredStreams(declared) };
 }
 
 async function draftOf(

@@ -17,6 +17,10 @@ export interface ConnectionLimits {
   readonly keepAliveTimeoutMs: number;
   /** Bytes of the request line and all headers together. */
   readonly maxHeaderBytes: number;
+  /** Headers of a request. */
+  readonly maxHeaders: number;
+  /** Milliseconds for which nothing may come or go, an answer that is waited for included. */
+  readonly silenceTimeoutMs: number;
   /** Requests on one connection, after which it is closed. */
   readonly maxRequestsPerConnection: number;
   /** Connections at the same time; further ones are closed at once. */
@@ -32,6 +36,8 @@ export const defaultConnectionLimits: ConnectionLimits = {
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000, // longer than the 60 s of the common load balancers in front
   maxHeaderBytes: 16_384,
+  maxHeaders: 100, // a browser sends 20, and proxies add a few
+  silenceTimeoutMs: 120_000, // what answers later than this has failed long ago; long polls wait half a minute
   maxRequestsPerConnection: 10_000,
   maxConnections: 10_000,
   sessionLifetimeSeconds: 300,
@@ -148,6 +154,8 @@ function createListener(
     handler,
   );
   server.maxConnections = limits.maxConnections;
+  server.maxHeadersCount = limits.maxHeaders;
+  server.setTimeout(limits.silenceTimeoutMs);
   server.maxRequestsPerSocket = limits.maxRequestsPerConnection;
   reportHandshakeFailures(server, options);
   server.on('clientError', answerBadRequest);

@@ -43,8 +43,17 @@ async function write(folder: string, { file, text }: Plant): Promise<void> {
 
 const folders = [
   ...['provider', 'clients', 'customers', 'consents', 'api-keys', 'signing-keys', 'edge', 'admin'],
-  ...['http', 'tls', 'database', 'database/generated', 'audit', 'observability', 'security'],
-  ...['config', 'development', 'cli', 'startup', 'assembly', 'resource-servers'],
+  ...[
+    'http',
+    'tls',
+    'database',
+    'database/generated',
+    'audit',
+    'observability',
+    'security',
+    'rate-limits',
+  ],
+  ...['config', 'development', 'cli', 'startup', 'assembly', 'resource-servers', 'security-events'],
 ].map((folder) => `src/${folder}`);
 const packages = ['oidc-provider', '@prisma/client', 'pg', 'zod', 'vitest'].map(
   (name) => `node_modules/${name}`,

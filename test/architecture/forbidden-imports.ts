@@ -22,10 +22,16 @@ export const forbiddenImports: Readonly<Record<string, readonly Plant[]>> = {
     type('src/provider/audiences.ts', '../resource-servers/thing.ts'),
     value('src/edge/forward-auth.ts', '../signing-keys/thing.ts'),
     value('src/admin/admin-api.ts', '../clients/thing.ts'),
+    type('src/security-events/event-ports.ts', '../consents/thing.ts'),
   ],
   'slices-stand-on-the-platform-alone': [
     value('src/clients/settings.ts', '../config/thing.ts'),
     type('src/provider/first-start.ts', '../development/thing.ts'),
+  ],
+  'the-published-package-stands-alone': [
+    value('src/edge/resource-server/failure.ts', '../../problem.ts'),
+    type('src/edge/resource-server/slice.ts', '../thing.ts'),
+    value('src/edge/resource-server/input.ts', 'zod'),
   ],
   'platform-knows-no-slice': [
     value('src/http/consent-guard.ts', '../consents/thing.ts'),
@@ -42,6 +48,10 @@ export const forbiddenImports: Readonly<Record<string, readonly Plant[]>> = {
   'tls-uses-audit-and-observability-only': [type('src/tls/limits.ts', '../http/thing.ts')],
   'security-uses-audit-and-observability-only': [
     value('src/security/rate-limit-store.ts', '../database/thing.ts'),
+  ],
+  'rate-limits-use-database-observability-and-security-only': [
+    value('src/rate-limits/limit-page.ts', '../http/thing.ts'),
+    type('src/rate-limits/limit-subjects.ts', '../tls/thing.ts'),
   ],
   'development-uses-the-platform-only': [
     value('src/development/customer.ts', '../customers/thing.ts'),
@@ -70,6 +80,7 @@ export const forbiddenImports: Readonly<Record<string, readonly Plant[]>> = {
     type('src/signing-keys/key-ring.ts', 'zod'),
     value('src/resource-servers/resource-server.ts', './thing.ts'),
     value('src/consents/consent.ts', './thing.ts'),
+    value('src/security-events/security-event.ts', '../clock.ts'),
     value('src/api-keys/api-key.ts', '../security/thing.ts'),
     value('src/admin/permissions.ts', 'node:fs'),
   ],

@@ -28,6 +28,14 @@ describe('countersign configuration check', () => {
     expect(await check({})).toMatchObject({ exitCode: 0, problems: [], errors: '' });
   });
 
+  it('looks at the policy of the edge', async () => {
+    const file = path.join(folder.environment['HOME'] ?? '', 'edge.json');
+    await writeFile(file, JSON.stringify({ proxy: 'nginx', routes: [{ path: '/a' }] }));
+    const { exitCode, problems } = await check({ COUNTERSIGN_EDGE_POLICY_FILE: file });
+    expect(exitCode).toBe(78);
+    expect(problems).toEqual([expect.stringContaining('routes.0.scopes')]);
+  });
+
   it('names every setting that is wrong, at once', async () => {
     const wrong = { COUNTERSIGN_PORT: 'x', COUNTERSIGN_ISSUER: 'nowhere', COUNTERSIGN_PROT: '1' };
     const { exitCode, problems, errors } = await check(wrong);
@@ -98,28 +106,32 @@ describe('countersign configuration check --connect', () => {
     const database = await testDatabase('template0');
     const { exitCode, json, output } = await connected(database);
     await database.close();
-    expect(exitCode).toBe(0);
-    expect(json()).toMatchObject({ ok: true, pending: expect.arrayContaining([first]) as unknown });
+    expect(exitCode).toBe(1); // nor does it have a key
+    expect(json()).toMatchObject({
+      ...{ ok: false, problems: [], signingKey: false },
+      pending: expect.arrayContaining([first]) as unknown,
+    });
     expect(output).toContain(first);
   });
 
   it('finds nothing pending where the schema is up to date', async () => {
     const database = await testDatabase();
     const { json, output } = await connected(database);
-    expect(json()).toEqual({ ok: true, problems: [], pending: [], signingKey: false });
+    expect(json()).toEqual({ ok: false, problems: [], pending: [], signingKey: false });
     expect(output).toContain('The database answers. Pending: no migration.');
-    expect(output).toContain('No active RS256 signing key is in the ring');
     await database.close();
   });
 
-  it('says whether a key signs with the algorithm that a server needs', async () => {
+  it('fails while no key signs with the algorithm that a server needs, and says so', async () => {
     const database = await testDatabase();
     const cli = await commandLineOn(database);
     const check = () => cli.run(['configuration', 'check', '--connect']);
-    await cli.run(['keys', 'generate', '--algorithm', 'ES256']);
-    expect((await check()).output).toContain('No active RS256 signing key is in the ring');
+    await cli.run(['keys', 'generate', '--algorithm', 'ES256']); // which is not enough
+    const without = await check();
+    expect(without.exitCode).toBe(1);
+    expect(without.errors).toContain('there is no active RS256 key in the ring');
     await cli.run(['keys', 'generate']);
-    expect((await check()).output).not.toContain('No active');
+    expect(await check()).toMatchObject({ exitCode: 0, errors: '' });
     await cli.remove();
     await database.close();
   });

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { commandLine, commandLineOn } from '../support/command-line.ts';
 import type { CommandLine } from '../support/command-line.ts';
 import { testDatabase } from '../support/database.ts';
+import { pkcs12File } from '../support/pkcs12.ts';
 import type { TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -132,6 +133,32 @@ describe('Signing keys', () => {
     await writeFile(file, 'open sesame\n');
     const words = ['import', '-', '--algorithm', 'EdDSA', '--passphrase-file', file];
     expect(await only(words, pem)).toMatchObject({ algorithm: 'EdDSA', stage: 'active' });
+  });
+
+  it('may be brought along in a PKCS #12 file, with its password', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const home = cli.environment['HOME'] ?? '';
+    const [file, password] = [path.join(home, 'key.p12'), path.join(home, 'password')];
+    await writeFile(file, await pkcs12File([privateKey], 'open sesame'));
+    await writeFile(password, 'open sesame\n');
+    const words = ['import', file, '--pkcs12', '--algorithm', 'ES256'];
+    const unasked = await cli.run(['keys', ...words]);
+    expect(unasked).toMatchObject({ exitCode: 2, output: '' });
+    expect(unasked.errors).toContain('There is no terminal to ask on: give --passphrase-file');
+    const imported = await only([...words, '--passphrase-file', password]);
+    expect(imported).toMatchObject({ stage: 'active', signer: 'sealed' });
+    await writeFile(password, 'open simsim\n');
+    const wrong = await cli.run(['keys', ...words, '--passphrase-file', password]);
+    expect(wrong).toMatchObject({ exitCode: 1, output: '' });
+    expect(wrong.errors).toContain('its password is another one, or it was changed');
+  });
+
+  it('are made by a signer only that is configured, and never in its place', async () => {
+    const more = { COUNTERSIGN_KEY_SIGNER: 'pkcs11' };
+    const result = await cli.run(['keys', 'generate'], '', more);
+    expect(result).toMatchObject({ exitCode: 78, output: '' });
+    expect(result.errors).toContain('COUNTERSIGN_PKCS11_LIBRARY is not set');
+    expect(await keys(['list'])).toEqual([]);
   });
 
   it('are not promoted before known resource servers have fetched them, unless forced', async () => {

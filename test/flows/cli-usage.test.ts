@@ -38,6 +38,7 @@ const commands = [
     'revoke',
     'rewrap',
   ].map((name) => ['keys', name]),
+  ...['create', 'list', 'show', 'rotate', 'revoke', 'usage'].map((name) => ['api-keys', name]),
   ['secrets', 'status'],
   ['audit', 'list'],
   ['configuration', 'check'],

@@ -49,7 +49,7 @@ describe('A customer who shares accounts', () => {
       'Money that you spent',
       'Transactions from 1 January 2026',
       'Until 22 November 2027',
-      'To stop it sooner, contact',
+      'To stop it sooner, sign in to Countersign Bank',
       'Current account',
       'Savings',
       'Casey Miller',

@@ -80,7 +80,11 @@ describe('The discovery documents', () => {
         userinfo_endpoint: `${mtlsOrigin}/userinfo`,
         introspection_endpoint: `${mtlsOrigin}/introspect`,
         revocation_endpoint: `${mtlsOrigin}/revoke`,
+        grant_management_endpoint: `${mtlsOrigin}/grants`,
       },
+      grant_management_endpoint: `${issuer}/grants`,
+      grant_management_actions_supported: ['create', 'merge', 'replace', 'query', 'revoke'],
+      grant_management_action_required: false,
       response_types_supported: ['code'],
       response_modes_supported: [
         'form_post',

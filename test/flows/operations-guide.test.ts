@@ -42,6 +42,7 @@ describe('Every guide', () => {
     ['docs/profiles.md', undefined, 4],
     ['docs/tpp-guide.md', undefined, 3],
     ['docs/resource-server-guide.md', undefined, 3],
+    ['docs/security-events.md', undefined, 7],
   ] as const)(
     'tells commands that work in the order in which they are told: %s',
     async (file, template, atLeast) => {

@@ -134,6 +134,26 @@ describe('Metadata is refused with', () => {
       /10\.0\.0\.1 is not a public address/,
     ],
     ['contacts that are no list', { contacts: 'me' }, /contacts/],
+    [
+      'a type of authorization details that there is not',
+      { authorization_details_types: ['account_information', 'everything'] },
+      /authorization_details_types/,
+    ],
+    [
+      'types of authorization details that are no list',
+      { authorization_details_types: 'account_information' },
+      /authorization_details_types/,
+    ],
+    [
+      'a type of authorization details that no role permits',
+      { authorization_details_types: ['account_information', 'funds_confirmation'] },
+      /: funds_confirmation needs the scope fundsconfirmations/,
+    ],
+    [
+      'a type of authorization details whose scope it does not ask for',
+      { scope: 'openid accounts', authorization_details_types: ['payment_initiation'] },
+      /: payment_initiation needs the scope payments/,
+    ],
   ])('%s', async (_name, members, reason) => {
     await expectRefusal(
       { body: await body(members) },

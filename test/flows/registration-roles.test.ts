@@ -2,6 +2,7 @@ import * as asn1js from 'asn1js';
 import * as pkijs from 'pkijs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificate } from '../support/certificates.ts';
+import { createCustomerAgent } from '../support/customer-agent.ts';
 import { testDirectory } from '../support/directory.ts';
 import type { TestDirectory } from '../support/directory.ts';
 import { auditOf } from '../support/protocol.ts';
@@ -80,7 +81,7 @@ const paymentInitiation: Role = [2, 'PSP_PI'];
 async function register(
   issuer: string,
   software_roles: string[],
-  statement?: Buffer,
+  { statement, members = {} }: { statement?: Buffer; members?: object } = {},
 ): Promise<Answer> {
   const software = await directory.software();
   const extensions =
@@ -90,26 +91,24 @@ async function register(
   const certificate = await clientCertificate(authority, { subject, extensions });
   const body = {
     software_statement: await software.statement(issuer, { claims: { software_roles } }),
+    ...members,
   };
   return callRegistration(server, { certificate, body });
 }
 
 describe('The roles of a qualified certificate', () => {
   it('decide alone where the directory leaves it to them', async () => {
-    const answer = await register(certificateOnly, [], psd2(paymentInitiation));
+    const answer = await register(certificateOnly, [], { statement: psd2(paymentInitiation) });
     expect(answer.body).toMatchObject({ scope: 'openid payments' });
-    const all = await register(
-      certificateOnly,
-      ['AISP'],
-      psd2(paymentInitiation, accountInformation),
-    );
+    const statement = psd2(paymentInitiation, accountInformation);
+    const all = await register(certificateOnly, ['AISP'], { statement });
     expect(all.body).toMatchObject({ scope: 'openid payments accounts' });
   });
 
   it('and those of the statement permit only what both do', async () => {
-    const all = psd2(paymentInitiation, accountInformation);
+    const all = { statement: psd2(paymentInitiation, accountInformation) };
     expect((await register(both, ['AISP'], all)).body).toMatchObject({ scope: 'openid accounts' });
-    const one = psd2(accountInformation);
+    const one = { statement: psd2(accountInformation) };
     const answer = await register(both, ['AISP', 'PISP'], one);
     expect(answer.body).toMatchObject({ scope: 'openid accounts' });
   });
@@ -123,11 +122,48 @@ describe('The roles of a qualified certificate', () => {
     ['unreadable ones', Buffer.from('30033003', 'hex')],
   ])('permit nothing when they are %s', async (_name, statement) => {
     const before = await registered(server);
-    const answer = await register(both, ['AISP'], statement);
+    const given = statement === undefined ? {} : { statement };
+    const answer = await register(both, ['AISP'], given);
     expect([answer.status, answer.body['error']]).toEqual([400, 'unapproved_software_statement']);
     const [event] = await auditOf(server, answer);
     expect(event?.detail['reason']).toMatch(/no role permits anything/);
     expect(await registered(server)).toBe(before);
+  });
+});
+
+describe('The authorization details in which a client may ask', () => {
+  const detail = {
+    type: 'account_information',
+    permissions: ['account-details'],
+    expires_at: new Date(Date.now() + 86_400_000).toISOString(),
+  };
+
+  async function opened({ body }: Answer) {
+    const url = new URL('/authorize', server.issuer);
+    const [redirectUri] = body['redirect_uris'] as string[];
+    url.search = new URLSearchParams({
+      ...{ client_id: String(body['client_id']), redirect_uri: redirectUri ?? '' },
+      ...{ response_type: 'code', scope: 'openid', nonce: 'n', state: 's' },
+      ...{ code_challenge: 'x'.repeat(43), code_challenge_method: 'S256' },
+      authorization_details: JSON.stringify([detail]),
+    }).toString();
+    return createCustomerAgent(server).open(url.href);
+  }
+
+  it('are those that its roles allow and it asks for', async () => {
+    const types = ['account_information', 'payment_initiation'];
+    const statement = psd2(paymentInitiation, accountInformation);
+    const members = { authorization_details_types: types };
+    const asking = await register(certificateOnly, [], { statement, members });
+    expect(asking.body['authorization_details_types']).toEqual(types);
+    expect((await opened(asking)).html).toContain('name="password"');
+    const silent = await register(certificateOnly, [], { statement });
+    expect(silent.body).not.toHaveProperty('authorization_details_types');
+    const { url } = await opened(silent);
+    expect(new URL(url).searchParams.get('error')).toBe('invalid_authorization_details');
+    const one = { statement: psd2(accountInformation), members };
+    const beyond = await register(certificateOnly, [], one);
+    expect([beyond.status, beyond.body['error']]).toEqual([400, 'invalid_client_metadata']);
   });
 });
 

@@ -3,6 +3,7 @@ import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { epochSeconds, systemClock } from '../../src/clock.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
+import { streamDraft } from '../support/events.ts';
 import { signedWith } from '../support/forged-jwt.ts';
 import type { TrustedKey } from '../support/forged-jwt.ts';
 import {
@@ -48,6 +49,11 @@ beforeAll(async () => {
     ],
   });
   ({ server, seen } = watchSecrets(real));
+  const authorization = 'Bearer of-a-receiver-of-events-0123456789';
+  seen.set(authorization, 'authorization of an event stream');
+  await real.running.app.eventStreams.insert(
+    streamDraft({ id: 'told', clientId: 'web', authorization }),
+  );
   await customersOfEveryClient();
   await machines();
   await mistakes();

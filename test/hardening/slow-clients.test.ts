@@ -90,6 +90,8 @@ describe('A listener', () => {
     headersTimeoutMs: 200,
     requestTimeoutMs: 400,
     keepAliveTimeoutMs: 100,
+    silenceTimeoutMs: 1500,
+    maxHeaders: 10,
     maxConnections: 5,
   };
 
@@ -131,6 +133,26 @@ describe('A listener', () => {
     expect(sent).toBeLessThan(200);
   });
 
+  it('cuts off a connection on which nothing moves, also one that waits for an answer', async () => {
+    const { certificatePem, privateKeyPem } = server.certificates.server;
+    const options = { certificatePem, privateKeyPem, limits, logger: silentLogger };
+    const port = await servers.listen(createPublicListener(options, () => undefined));
+    const socket = await open(port, true);
+    const closed = once(socket, 'close');
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await closed;
+    expect(socket.destroyed).toBe(true);
+  });
+
+  it('refuses more headers than anybody needs', async () => {
+    const socket = await open(await listen(), true);
+    const answered = once(socket, 'data');
+    const many = Array.from({ length: 11 }, (_, i) => `X-${String(i)}: y\r\n`).join('');
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\n${many}\r\n`);
+    const [answer] = (await answered) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
   it('takes no more connections than it may, and new ones when some have gone', async () => {
     const port = await listen();
     const held: Socket[] = [];
@@ -155,6 +177,8 @@ describe('A listener', () => {
     expect(requestTimeoutMs).toBeLessThanOrEqual(30_000);
     expect(keepAliveTimeoutMs).toBeLessThanOrEqual(75_000);
     expect(maxHeaderBytes).toBeLessThanOrEqual(16_384);
+    expect(defaultConnectionLimits.maxHeaders).toBeLessThanOrEqual(100);
+    expect(defaultConnectionLimits.silenceTimeoutMs).toBeLessThanOrEqual(120_000);
     expect(maxConnections).toBeLessThanOrEqual(10_000);
   });
 });

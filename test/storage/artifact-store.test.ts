@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { runWithRequest } from '../../src/observability/request-context.ts';
-import { createArtifactStore } from '../../src/provider/artifact-store.ts';
-import type { ArtifactStore } from '../../src/provider/artifact-store.ts';
-import { createSingleUseStore } from '../../src/provider/single-use-store.ts';
+import { createArtifactStore } from '../../src/provider/storage/artifact-store.ts';
+import type { ArtifactStore } from '../../src/provider/storage/artifact-store.ts';
+import { createSingleUseStore } from '../../src/provider/storage/single-use-store.ts';
 import { atOnce, storeGround, values } from '../support/store.ts';
 import type { StoreGround } from '../support/store.ts';
 

@@ -1,6 +1,11 @@
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAuditStore, isRowRefused, type AuditRow } from '../../src/audit/audit-store.ts';
+import {
+  createAuditStore,
+  isRowRefused,
+  writtenRow,
+  type AuditRow,
+} from '../../src/audit/audit-store.ts';
 import { createAuditTrail, type AuditTrail } from '../../src/audit/trail.ts';
 import { createUuidSequence } from '../../src/audit/uuid.ts';
 import { openDatabase, type Database } from '../../src/database/client.ts';
@@ -50,7 +55,7 @@ describe('the audit table', () => {
       detail: { scope: ['openid'], text: `it's "quoted" \\ \n ü 🎉`, nested: { n: 1.5, no: null } },
     });
     const bare = row({ actorType: 'system', actorId: null, clientId: null });
-    await store.insertMany([bare, full]);
+    await store.insertMany([bare, full].map(writtenRow));
     expect(await store.search({ limit: 10 })).toEqual([full, bare]);
   });
 
@@ -66,11 +71,11 @@ describe('the audit table', () => {
         $$ BEGIN INSERT INTO statements VALUES (1); RETURN NULL; END $$;
       CREATE TRIGGER counting AFTER INSERT ON audit_events
         FOR EACH STATEMENT EXECUTE FUNCTION count_statement()`);
-    await store.insertMany(rows);
+    await store.insertMany(rows.map(writtenRow));
     const { rows: statements } = await client.query('SELECT n FROM statements');
     await client.end();
     expect(statements).toHaveLength(1);
-    await store.insertMany([...rows.slice(500), row({ clientId: 'new' })]);
+    await store.insertMany([...rows.slice(500), row({ clientId: 'new' })].map(writtenRow));
     expect(await database.prisma.auditEvent.count()).toBe(1001);
   });
 
@@ -82,7 +87,7 @@ describe('the audit table', () => {
       row({ at: at(2), clientId: 'b', customerId: 'x', type: 'token.refused' }),
       row({ at: at(3), clientId: 'a', customerId: 'y', type: 'grant.revoked' }),
     ];
-    await store.insertMany(rows);
+    await store.insertMany(rows.map(writtenRow));
     const seconds = async (search: object): Promise<number[]> => {
       const found = await store.search({ limit: 10, ...search });
       return found.map((each) => (each.at.getTime() - start) / 1000);
@@ -101,7 +106,7 @@ describe('the audit table', () => {
   it('tells rows that it will never take from a database that can not serve', async () => {
     const store = createAuditStore(database);
     const errorOf = (rows: AuditRow[]): Promise<unknown> =>
-      store.insertMany(rows).then(
+      store.insertMany(rows.map(writtenRow)).then(
         () => undefined,
         (error: unknown) => error,
       );

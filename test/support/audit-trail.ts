@@ -1,4 +1,4 @@
-import type { AuditRow } from '../../src/audit/audit-store.ts';
+import type { AuditRow, WrittenRow } from '../../src/audit/audit-store.ts';
 import type { AuditEntry } from '../../src/audit/events.ts';
 import { createAuditTrail, type AuditTrailOptions } from '../../src/audit/trail.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
@@ -16,6 +16,11 @@ export const away = Object.assign(new Error('connect ECONNREFUSED'), { code: 'EC
 /** Stands still. */
 export const clock = { now: () => new Date('2026-11-22T10:00:00Z') };
 
+function readBack({ json }: WrittenRow): AuditRow {
+  const row = JSON.parse(json) as AuditRow;
+  return { ...row, at: new Date(row.at) };
+}
+
 /** A store whose behaviour a test can change while it runs. */
 function scriptedStore() {
   const batches: AuditRow[][] = [];
@@ -24,10 +29,10 @@ function scriptedStore() {
     batches,
     attempts,
     answer: (): Promise<void> => Promise.resolve(),
-    async insertMany(rows: readonly AuditRow[]): Promise<void> {
+    async insertMany(rows: readonly WrittenRow[]): Promise<void> {
       attempts.push(rows.length);
       await store.answer();
-      batches.push([...rows]);
+      batches.push(rows.map(readBack));
     },
   };
   return store;

@@ -83,10 +83,11 @@ export function consentGround() {
     async consentIn(state: ConsentState): Promise<string> {
       const id = await world.lodge();
       if (state === 'rejected') await world.consents().move(id, 'reject', decided);
-      if (['authorised', 'revoked', 'expired'].includes(state)) {
+      if (['authorised', 'revoked', 'expired', 'consumed'].includes(state)) {
         await world.consents().move(id, 'authorise', decided);
       }
       if (state === 'revoked') await world.consents().move(id, 'revoke', decided);
+      if (state === 'consumed') await world.consents().move(id, 'consume', decided);
       if (state === 'expired') {
         time = later(3600);
         await world.consents().move(id, 'expire', byTime);

@@ -24,6 +24,7 @@ const scopes = {
   payments: { en: 'Start payments' },
   fundsconfirmations: { en: 'Confirm funds' },
   consents: { en: 'Lodge consents' },
+  events: { en: 'Fetch events' },
 };
 
 /** A client with a certificate, and a token for each scope that it asked for. */
@@ -115,7 +116,11 @@ export const consentEnvironment = {
 /** A server with two clients that may lodge consents. */
 export async function startConsentServer(options: ServerOptions = {}): Promise<ConsentServer> {
   const all = { ...options, environment: { ...consentEnvironment, ...options.environment } };
-  const server = await startAuthorizationServer({ ...all, clients, resourceServers });
+  const server = await startAuthorizationServer({
+    ...all,
+    clients: [...clients, ...(options.clients ?? [])],
+    resourceServers,
+  });
   const serverSecret = randomBytes(32).toString('base64url');
   for (const id of ['bank-rs', 'opaque-bank-rs']) {
     await server.running.app.clients.setSecret(id, serverSecret);

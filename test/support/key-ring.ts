@@ -5,7 +5,9 @@ import type { Clock } from '../../src/clock.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { openDatabase } from '../../src/database/client.ts';
 import type { KeyAct, Rotation } from '../../src/signing-keys/rotation.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
 import { rotationOf } from '../../src/startup/key-ring.ts';
+import { signersOf } from '../../src/startup/signers.ts';
 import type { AuthorizationServer } from './server.ts';
 import { silentLogger } from './silent-logger.ts';
 
@@ -21,8 +23,9 @@ export interface Operator {
 export function operatorBeside(
   { database, material }: Pick<AuthorizationServer, 'database' | 'material'>,
   clock: Clock = systemClock,
+  environment: Record<string, string> = {},
 ): Operator {
-  const loaded = loadConfiguration({});
+  const loaded = loadConfiguration(environment);
   if (!loaded.ok) throw new Error(loaded.problems.join('\n'));
   const opened = openDatabase({
     connection: database.connection,
@@ -35,8 +38,16 @@ export function operatorBeside(
   const { masterKeys } = material;
   const { prisma } = opened;
   const record = (act: KeyAct) => void acts.push(act);
-  const rotation = rotationOf(loaded.configuration, { prisma, masterKeys, clock, record });
-  return { rotation, acts, close: () => opened.close() };
+  const signers = signersOf(loaded.configuration, { metrics: createMetrics() });
+  const ground = { prisma, masterKeys, signers, clock, record };
+  return {
+    rotation: rotationOf(loaded.configuration, ground),
+    acts,
+    async close() {
+      await signers.close();
+      await opened.close();
+    },
+  };
 }
 
 /** The key set as `server` publishes it at this moment. */

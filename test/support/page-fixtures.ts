@@ -1,3 +1,4 @@
+import { accountStates } from './account-page-fixtures.ts';
 import type {
   ConsentDecisionData,
   LoginData,
@@ -137,6 +138,10 @@ export const pageFixtures: PageFixture[] = [
     error: 'login_throttled',
     retryAfterSeconds: 90,
   }),
+  fixture('login-challenged', 'login', {
+    ...login,
+    ...{ username: 'anna', error: 'login_challenged', retryAfterSeconds: 5, step: 'a.1.b' },
+  }),
   fixture('login-stale', 'login', { ...login, username: 'anna', error: 'csrf_mismatch' }),
   fixture('login-missing', 'login', {
     ...login,
@@ -191,5 +196,9 @@ export const pageFixtures: PageFixture[] = [
       "curl --cacert .countersign/ca.pem --user 'demo:secret' --data 'grant_type=authorization_code' " +
       "--data 'code=Vq3Zc1mY5x0R7nK2eJ8wL4tB6uS9dHpGfAoXiCyN' https://localhost:3443/token",
   }),
+  ...accountStates(longName).map(([name, page, data]) => fixture(name, page, data as never)),
+  fixture('login-own', 'login', { ...login, clientName: undefined }),
+  fixture('login-confirm', 'login', { ...login, clientName: undefined, isConfirmation: true }),
+  fixture('error-account', 'error', { code: 'csrf_mismatch', reference, isOwnPage: true }),
   fixture('development-failed', 'development-callback', { error: 'access_denied' }),
 ];

@@ -52,6 +52,8 @@ export interface ServerOptions {
   retiredAlgorithms?: readonly SigningAlgorithm[];
   /** What the files of certificates hold when they are read again. */
   certificates?: () => CertificateTexts;
+  /** What the file of the key service's access token holds when it is read again. */
+  signerToken?: () => string;
   /** Routes that exist in development only. */
   developmentRoutes?: DevelopmentRoutes;
   /** Another server's data and keys: for several processes on one database. */
@@ -158,6 +160,7 @@ export async function startAuthorizationServer(
     clock,
     developmentRoutes: options.developmentRoutes ?? (() => undefined),
     ...(options.certificates === undefined ? {} : { rereadCertificates: options.certificates }),
+    ...(options.signerToken === undefined ? {} : { rereadSignerToken: options.signerToken }),
     prepare: (app) => (beside === undefined ? fill(app, foundation, options) : Promise.resolve()),
   });
   const fetches = createFetches(configuration, certificates, running);

@@ -1,7 +1,11 @@
 import { createServer } from 'node:https';
 import { X509Certificate } from 'node:crypto';
 import { expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { issueClientCertificate } from '../../src/development/certificate-authority.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
+import { furtherCertificates } from '../../src/startup/named-certificates.ts';
 import { createServedCertificates } from '../../src/startup/served-certificates.ts';
 import { createTestCertificates } from '../support/certificates.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
@@ -19,7 +23,7 @@ it('A certificate that ends is told once each at 30 days, 7 days, 1 day and its 
   const log = recordingLogger();
   const certificates = createServedCertificates({
     servers: { public: createServer(), mtls: createServer() },
-    ...{ initial: texts, read: () => texts, clock: { now: () => now } },
+    ...{ initial: texts, further: [], read: () => texts, clock: { now: () => now } },
     onTruststore: () => undefined,
     ...{ logger: log.logger, metrics: createMetrics() },
   });
@@ -35,3 +39,61 @@ it('A certificate that ends is told once each at 30 days, 7 days, 1 day and its 
   vi.useRealTimers();
   expect(counts).toEqual([0, 1, 1, 2, 2, 3, 3, 4, 4]);
 });
+
+it('Every certificate that is configured is measured, and told when it ends', async () => {
+  const { server, authority, foreignAuthority } = await createTestCertificates();
+  const clock = { now: () => new Date(endOf(server.certificatePem) - 7 * 86_400_000) };
+  const soon = await issueClientCertificate(authority, {
+    subject: 'CN=countersign',
+    notAfter: new Date(endOf(server.certificatePem) - 6 * 86_400_000),
+    clock: systemClock,
+  });
+  const client = { certificate: soon.certificatePem, key: soon.privateKeyPem };
+  const configuration = loadConfiguration({
+    COUNTERSIGN_ACCOUNTS_CERTIFICATE: client.certificate,
+    COUNTERSIGN_ACCOUNTS_PRIVATE_KEY: client.key,
+    COUNTERSIGN_SIGNER_CERTIFICATE: client.certificate,
+    COUNTERSIGN_SIGNER_PRIVATE_KEY: client.key,
+    COUNTERSIGN_SIGNER_TRUSTSTORE: authority.certificatePem + foreignAuthority.certificatePem,
+    COUNTERSIGN_OUTBOUND_TRUSTSTORE: authority.certificatePem,
+    COUNTERSIGN_PROXY_TRUSTSTORE: foreignAuthority.certificatePem,
+  });
+  if (!configuration.ok) throw new Error(configuration.problems.join());
+  const log = recordingLogger();
+  const metrics = createMetrics();
+  const texts = {
+    tlsCertificate: server.certificatePem,
+    tlsPrivateKey: server.privateKeyPem,
+    clientTruststore: authority.certificatePem,
+  };
+  const certificates = createServedCertificates({
+    servers: { public: createServer(), mtls: createServer() },
+    ...{ initial: texts, read: () => texts, clock, onTruststore: () => undefined },
+    further: furtherCertificates(configuration.configuration, clock),
+    ...{ logger: log.logger, metrics },
+  });
+  certificates.start();
+  await certificates.stop();
+  const measured = await metrics.text();
+  for (const [name, pem] of [
+    ['server', server.certificatePem],
+    ['client_authorities', authority.certificatePem],
+    ['accounts_client', client.certificate],
+    ['key_service_client', client.certificate],
+    ['key_service_authorities', authority.certificatePem],
+    ['outbound_authorities', authority.certificatePem],
+    ['proxy_authorities', foreignAuthority.certificatePem],
+  ] as const) {
+    const seconds = (endOf(pem) - clock.now().getTime()) / 1000;
+    const line = new RegExp(`certificate_expiry_seconds\\{name="${name}"\\} (\\d+)`).exec(measured);
+    expect(Math.abs(Number(line?.[1]) - seconds)).toBeLessThan(2);
+  }
+  const warned = (await log.lines()).filter(({ message }) => message.includes('expires soon'));
+  expect(warned.map(({ certificate }) => certificate).sort()).toEqual(
+    expect.arrayContaining(['accounts_client', 'key_service_client', 'server']),
+  );
+});
+
+function endOf(pem: string): number {
+  return new X509Certificate(pem).validToDate.getTime();
+}

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { JSONWebKeySet, JWK } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { createOwnJwtReader } from '../../src/provider/own-jwt.ts';
+import { createOwnJwtReader } from '../../src/provider/tokens/own-jwt.ts';
 
 const now = 1_800_000_000;
 const clock = { now: () => new Date(now * 1000) };

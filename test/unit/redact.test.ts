@@ -51,6 +51,7 @@ describe('redaction by shape', () => {
     ['a JWT', `token ${jwt} refused`, 'token [redacted] refused'],
     ['the beginning of a JWT', `cut ${jwt.slice(0, 50)}`, 'cut [redacted]'],
     ['a bearer token', 'Authorization: Bearer abcDEF123456', 'Authorization: Bearer [redacted]'],
+    ['an API key', 'ck_live_AbCdEf0123456789', 'ck_live_AbCdEf[redacted]'],
     ['basic credentials', 'Basic dGVzdDp0ZXN0', 'Basic [redacted]'],
     ['short basic credentials', 'Basic YTpi', 'Basic [redacted]'],
     ['a DPoP token', 'DPoP 5tOk3n', 'DPoP [redacted]'],

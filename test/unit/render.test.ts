@@ -98,8 +98,8 @@ describe('the data of a page', () => {
     type Render = typeof renderer.render;
     expectTypeOf<Render>().toBeCallableWith('logged-out', {}, { locale: english });
     const incomplete = (): string =>
-      // @ts-expect-error: the client's name is missing
-      renderer.render('login', { action: '/a', csrfToken: 'x' }, { locale: english });
+      // @ts-expect-error: the form's token is missing
+      renderer.render('login', { action: '/a', clientName: 'x' }, { locale: english });
     expectTypeOf(incomplete).returns.toBeString();
     expectTypeOf<PageData['error']>().toHaveProperty('reference');
   });

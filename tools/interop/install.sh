@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the interop tests talk to, and nothing when all are there.
+# Installs the Debian packages that the interop tests talk to, and the binding to an HSM; nothing when all are there.
 # Ends with 0 when everything is in place, with 69 (EX_UNAVAILABLE) and a sentence when that can't be done.
 set -euo pipefail
 
@@ -14,9 +14,15 @@ libapache2-mod-oauth2 /usr/lib/apache2/modules/mod_oauth2.so
 haproxy /usr/sbin/haproxy
 nginx /usr/sbin/nginx
 libnginx-mod-http-js /usr/lib/nginx/modules/ngx_http_js_module.so
+redis-server /usr/bin/redis-server
 python3-authlib /usr/lib/python3/dist-packages/authlib/__init__.py
 python3-requests /usr/lib/python3/dist-packages/requests/__init__.py
 testssl.sh /usr/bin/testssl
+softhsm2 /usr/bin/softhsm2-util
+opensc /usr/bin/pkcs11-tool
+g++ /usr/bin/g++
+make /usr/bin/make
+python3 /usr/bin/python3
 PEERS
 }
 
@@ -32,7 +38,14 @@ unavailable() {
 }
 
 mapfile -t missing < <(missing_packages)
-[ "${#missing[@]}" -gt 0 ] || exit 0
+build_binding() {
+  bash "$(dirname "$0")/build-pkcs11js.sh"
+}
+
+if [ "${#missing[@]}" -eq 0 ]; then
+  build_binding
+  exit
+fi
 
 command -v apt-get >/dev/null || unavailable "${missing[*]} (and there is no apt-get here)"
 as_root=()
@@ -61,3 +74,4 @@ apt "${install[@]}" || { apt update && apt "${install[@]}"; } ||
 
 mapfile -t missing < <(missing_packages)
 [ "${#missing[@]}" -eq 0 ] || unavailable "${missing[*]} (installed, but not where Debian 12 puts them)"
+build_binding

@@ -19,6 +19,7 @@ import { identifierFaults, readAsked, updateFaults } from './registration-metada
 import type { PresentedCertificate, RolesOfCertificate } from './registration-ports.ts';
 import type { Accepted, Examination, RegistrationRequest } from './registration-request.ts';
 import {
+  detailTypeFaults,
   fault,
   keyFaults,
   metadataFor,
@@ -131,6 +132,7 @@ async function judgeMetadata(
     ...checked.faults,
     ...keyFaults(asked, basis),
     ...permitted.faults,
+    ...detailTypeFaults(asked, permitted.permissions),
     ...certificateOfSoftwareFaults(checked.metadata, step),
   ];
   const { metadata } = checked;

@@ -38,6 +38,7 @@ export const registrableMembers = [
   'default_max_age',
   'require_auth_time',
   'default_acr_values',
+  'authorization_details_types',
   'contacts',
   'logo_uri',
   'policy_uri',

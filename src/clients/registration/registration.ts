@@ -181,6 +181,27 @@ export function permissionsFor(
   return { permissions: granted, faults: [fault('invalid_client_metadata', detail)] };
 }
 
+/** The scope whose permission a type of authorization details (RFC 9396 §2) needs. */
+const scopeOfDetailType: Readonly<Record<string, string>> = {
+  account_information: 'accounts',
+  payment_initiation: 'payments',
+  funds_confirmation: 'fundsconfirmations',
+};
+
+/** What speaks against `authorization_details_types` of known names: each needs the scope that it is about. */
+export function detailTypeFaults(
+  { members }: Pick<Asked, 'members'>,
+  permissions: Permissions,
+): Fault[] {
+  const permitted = new Set(Object.values(permissions).flat());
+  return textsIn(members['authorization_details_types']).flatMap((type) => {
+    const scope = Object.hasOwn(scopeOfDetailType, type) ? scopeOfDetailType[type] : undefined;
+    if (scope === undefined || permitted.has(scope)) return [];
+    const detail = `authorization_details_types: ${type} needs the scope ${scope}`;
+    return [fault('invalid_client_metadata', detail)];
+  });
+}
+
 /** The scopes of permissions as `scope` writes them; may be empty. */
 export function scopeText(permissions: Permissions): string {
   return [...new Set(Object.values(permissions).flat())].join(' ');

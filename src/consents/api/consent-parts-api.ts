@@ -18,6 +18,8 @@ interface Dependencies {
   /** What `aud` of a client's token must name; without it no token opens the API. */
   resource: string | undefined;
   consents: ConsentStore;
+  /** Told of every use of a consent, at no cost. */
+  used: (consentId: string) => void;
   findClientToken: FindClientToken;
   authenticate: AuthenticateServer;
   certificateOf: CertificateOf;

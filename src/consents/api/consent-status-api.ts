@@ -8,6 +8,8 @@ import { plainWords } from './consent-plain-api.ts';
 interface Dependencies {
   consents: Pick<ConsentStore, 'find'>;
   authenticate: AuthenticateServer;
+  /** Told of every use of a consent: a resource server asks when it is shown a token. */
+  used: (consentId: string) => void;
   audit: Recorder;
 }
 
@@ -19,6 +21,7 @@ export function createStatusAnswer(deps: Dependencies): AnswerServer {
   return async function answerStatus(ctx, id) {
     allowMethods(ctx, 'GET', 'HEAD');
     const { consent, server, clientId } = await askedConsent(ctx, id, deps);
+    deps.used(id);
     const { state, version } = consent;
     ctx.set('Cache-Control', 'private, max-age=1');
     const etag = `"${String(version)}-${state}"`;

@@ -1,0 +1,11 @@
+import type { Storage } from './storage.ts';
+
+/** A resource server by the credentials with which it introspects; undefined for anybody else. */
+export function askingServers({ clients, resourceServers }: Storage) {
+  return async function authenticate(clientId: string, secret: string) {
+    if (!(await clients.verifySecret(clientId, secret))) return undefined;
+    if ((await clients.metadataOf(clientId)) === undefined) return undefined;
+    const server = await resourceServers.findByIntrospectionClient(clientId);
+    return server && { identifier: server.identifier, scopes: Object.keys(server.scopes) };
+  };
+}

@@ -1,0 +1,62 @@
+import { rename, writeFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { runCommand } from './command.ts';
+
+/** A token of SoftHSM in a folder of its own. */
+export interface SoftHsm {
+  /** Settings by which Countersign makes its keys there. */
+  environment: Record<string, string>;
+  /** Takes the token away while it is in use, as if somebody pulled it out. */
+  takeOut(): Promise<void>;
+  putBack(): Promise<void>;
+  /** What the token says of its private keys, as OpenSC reads it. */
+  describeKeys(): Promise<string>;
+  close(): Promise<void>;
+}
+
+const label = 'countersign';
+const pin = '73519486';
+/** Debian's. */
+const library = '/usr/lib/softhsm/libsofthsm2.so';
+
+/** Makes a token. SoftHSM finds it by the environment of this process, which its children have too. */
+export async function softHsm(): Promise<SoftHsm> {
+  const directory = await temporaryDirectory();
+  const [tokens, away] = ['tokens', 'away'].map((name) => path.join(directory.path, name)) as [
+    string,
+    string,
+  ];
+  const configuration = path.join(directory.path, 'softhsm2.conf');
+  await mkdir(tokens);
+  await writeFile(configuration, `directories.tokendir = ${tokens}\nlog.level = ERROR\n`);
+  const environment = { SOFTHSM2_CONF: configuration };
+  const before = process.env['SOFTHSM2_CONF'];
+  process.env['SOFTHSM2_CONF'] = configuration;
+  const init = ['--init-token', '--free', '--label', label, '--so-pin', '15926535', '--pin', pin];
+  const made = await runCommand('softhsm2-util', init, { environment });
+  if (made.code !== 0) throw new Error(made.stderr);
+  return {
+    environment: {
+      COUNTERSIGN_KEY_SIGNER: 'pkcs11',
+      COUNTERSIGN_PKCS11_LIBRARY: library,
+      COUNTERSIGN_PKCS11_TOKEN: label,
+      COUNTERSIGN_PKCS11_PIN: pin,
+    },
+    takeOut: () => rename(tokens, away),
+    // Also after a test that failed before it did.
+    putBack: () => rename(away, tokens).catch(() => undefined),
+    async describeKeys() {
+      const list = ['--module', library, '--token-label', label, '--login', '--pin', pin];
+      const { stdout } = await runCommand('pkcs11-tool', [...list, '--list-objects'], {
+        environment,
+      });
+      return stdout;
+    },
+    async close() {
+      if (before === undefined) delete process.env['SOFTHSM2_CONF'];
+      else process.env['SOFTHSM2_CONF'] = before;
+      await directory.remove();
+    },
+  };
+}
