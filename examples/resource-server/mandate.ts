@@ -71,11 +71,6 @@ export function orderUnder({ consent }: AccessToken, ordered: OrderedPayment): O
   return { ...ordered, accountId: account.id };
 }
 
-/** Takes an order as it is, for the tests of the layers beneath. */
-export function orderUnchecked({ consent }: AccessToken, ordered: OrderedPayment): Order {
-  return { ...ordered, accountId: consent?.accounts[0]?.id ?? '' };
-}
-
 /** A client's JSON; Denied for what is no order. */
 export function orderIn(body: unknown): OrderedPayment {
   const { amount, currency, payee, ...rest } = Object(body ?? {}) as Record<string, unknown>;

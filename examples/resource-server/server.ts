@@ -6,15 +6,9 @@ import { createResourceServer } from 'countersign/resource-server';
 import type { AccessToken, Requirement, ResourceServerOptions } from 'countersign/resource-server';
 import Koa from 'koa';
 import type { Bank } from './bank/bank.ts';
-import {
-  checkOwnership,
-  Denied,
-  mandateOf,
-  orderIn,
-  orderUnchecked,
-  orderUnder,
-} from './mandate.ts';
+import { checkOwnership, Denied, mandateOf, orderIn, orderUnder } from './mandate.ts';
 import { createConsumption, createPayments } from './payments.ts';
+import type { Payments } from './payments.ts';
 import { readJson } from './read-json.ts';
 
 /** What the sample bank's API needs to know. */
@@ -36,19 +30,21 @@ export interface ApiOptions {
   introspect?: boolean;
   /** Tokens that are bound to nothing: refused unless said otherwise. */
   unboundTokens?: ResourceServerOptions['unboundTokens'];
+  /** Milliseconds after which payments that were left in the middle are taken up again; 30,000 unless said. */
+  resumeMs?: number;
   now?: () => Date;
   /** Told of what is our fault. */
   onError?: (error: unknown) => void;
-  /** For tests, which switch layers off to see that the others hold alone. */
+  /** Other layers than the usual ones. */
   layers?: Partial<Layers>;
 }
 
-/** The layers above the database that a test may replace. */
+/** The layers above the database. */
 export interface Layers {
   /** Token, binding, scope and consent. */
   guard: (requirement: Requirement) => Koa.Middleware;
-  /** Object ownership. */
-  ownership: boolean;
+  /** Object ownership; throws {@link Denied}. */
+  checkOwnership: typeof checkOwnership;
 }
 
 /** An API that listens. */
@@ -59,7 +55,9 @@ export interface RunningApi {
 
 /** Starts the API. It terminates TLS itself, so the certificate of each caller is at hand. */
 export async function startApi(options: ApiOptions): Promise<RunningApi> {
-  const handler = createHandler(options);
+  const { bank, fetch = globalThis.fetch } = options;
+  const payments = createPayments(bank, createConsumption({ ...options, fetch }));
+  const handler = createHandler(options, payments);
   const server = createServer(
     {
       ...options.tls,
@@ -72,9 +70,11 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
   );
   server.listen(options.port, '127.0.0.1');
   await once(server, 'listening');
+  const resuming = keepResuming(payments, options);
   return {
     url: `https://localhost:${String((server.address() as AddressInfo).port)}`,
     async stop() {
+      clearInterval(resuming);
       server.close();
       server.closeAllConnections();
       await once(server, 'close');
@@ -82,21 +82,28 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
   };
 }
 
+/** Now, for what a crash has left, and from time to time, for what nobody answered. */
+function keepResuming(payments: Payments, { resumeMs = 30_000, onError }: ApiOptions) {
+  const resume = () => void payments.resume().catch((error: unknown) => onError?.(error));
+  resume();
+  return setInterval(resume, resumeMs).unref();
+}
+
 const tokenOf = (ctx: Koa.Context) => (ctx.state as { token: AccessToken }).token;
 
 /** Each request passes the layers in this order: token, binding, scope, consent, ownership, and the rows themselves. */
-function createHandler(options: ApiOptions) {
+function createHandler(options: ApiOptions, payments: Payments) {
   const router = new Router();
-  const layers = { guard: createGuard(options), ownership: true, ...options.layers };
+  const layers = { guard: createGuard(options), checkOwnership, ...options.layers };
   addAccounts(router, options.bank, layers);
-  addPayments(router, options, layers);
+  addPayments(router, payments, layers);
   const app = new Koa();
   app.use(refusals(options));
   app.use(router.routes()).use(router.allowedMethods());
   return app.callback();
 }
 
-function addAccounts(router: Router, bank: Bank, { guard, ownership }: Layers): void {
+function addAccounts(router: Router, bank: Bank, { guard, ...layers }: Layers): void {
   router.get('/accounts', guard({ scope: 'accounts' }), async (ctx) => {
     ctx.body = { accounts: await bank.accounts(mandateOf(tokenOf(ctx))) };
   });
@@ -106,7 +113,7 @@ function addAccounts(router: Router, bank: Bank, { guard, ownership }: Layers): 
   router.get('/accounts/:accountId/balances', ofAccount, async (ctx) => {
     const accountId = ctx.params['accountId'] ?? '';
     const token = tokenOf(ctx);
-    if (ownership) checkOwnership(token, accountId, 'balances');
+    layers.checkOwnership(token, accountId, 'balances');
     const balance = await bank.balance(mandateOf(token), accountId);
     if (balance === undefined) throw new Denied(404, 'account_not_found');
     ctx.body = { balances: [balance] };
@@ -115,22 +122,16 @@ function addAccounts(router: Router, bank: Bank, { guard, ownership }: Layers): 
   router.get('/accounts/:accountId/transactions', ofAccount, async (ctx) => {
     const accountId = ctx.params['accountId'] ?? '';
     const token = tokenOf(ctx);
-    if (ownership) checkOwnership(token, accountId, 'transactions');
+    layers.checkOwnership(token, accountId, 'transactions');
     ctx.body = { transactions: await bank.transactions(mandateOf(token), accountId) };
   });
 }
 
-/** Payments that were left in the middle are ended when the API starts. */
-function addPayments(router: Router, options: ApiOptions, { guard, ownership }: Layers): void {
-  const { bank, fetch = globalThis.fetch, onError } = options;
-  const payments = createPayments(bank, createConsumption({ ...options, fetch }));
-  void payments.resume().catch((error: unknown) => onError?.(error));
-
+function addPayments(router: Router, payments: Payments, { guard }: Layers): void {
   router.post('/payments', guard({ scope: 'payments', consent: 'required' }), async (ctx) => {
     const token = tokenOf(ctx);
     const ordered = orderIn(await readJson(ctx));
-    const order = ownership ? orderUnder(token, ordered) : orderUnchecked(token, ordered);
-    const payment = await payments.make(mandateOf(token), order);
+    const payment = await payments.make(mandateOf(token), orderUnder(token, ordered));
     if (payment.status === 'rejected') throw new Denied(409, 'consent_used');
     ctx.status = 201;
     ctx.body = payment;

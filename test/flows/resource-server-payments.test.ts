@@ -110,7 +110,7 @@ describe('A payment', () => {
     await openAccounts(sample, customer);
     const before = await books(chosen);
     const away: typeof fetch = (input, init) =>
-      init?.method === 'POST' && urlOf(input).includes('/consumption')
+      urlOf(input).includes('/consumption')
         ? Promise.reject(new TypeError('fetch failed'))
         : world.server.fetch()(input, init);
     const errors: unknown[] = [];
@@ -125,6 +125,25 @@ describe('A payment', () => {
     await sample.start();
     expect(await ukStatusOf(world.tpp, id, ukPayments)).toBe('COND');
     expect((await books(chosen)).debits).toBe(before.debits + 1);
+  });
+
+  it('whose permission was given, but not heard of, is made a little later', async () => {
+    const { token, customer, chosen } = await payable();
+    await openAccounts(sample, customer);
+    const before = await books(chosen);
+    let isLost = true;
+    const losing: typeof fetch = async (input, init) => {
+      const response = await world.server.fetch()(input, init);
+      if (isLost && urlOf(input).includes('/consumption'))
+        throw new TypeError('the answer is lost');
+      return response;
+    };
+    const alone = await sample.start({ fetch: losing, resumeMs: 50, onError: () => undefined });
+    expect(await pay(token, ordered, alone)).toMatchObject({ status: 503 });
+    isLost = false;
+    await vi.waitFor(async () => {
+      expect((await books(chosen)).debits).toBe(before.debits + 1);
+    });
   });
 
   it('of a consent that ended meanwhile is rejected, and no money moves', async () => {

@@ -112,6 +112,8 @@ async function admitted(): Promise<{ token: Partial<AccessToken>; other: string;
   return { token: { subject: customer, clientId: 'aisp', consent }, chosen, other };
 }
 
+const unchecked = () => undefined;
+
 /** Each request is one that only the layer in question has something against. */
 describe('With all other layers switched off', () => {
   interface Case {
@@ -166,7 +168,7 @@ describe('With all other layers switched off', () => {
   it.each(cases)('%s', async (_, status, prepare) => {
     const { path, ...request } = await prepare();
     const { token } = await admitted();
-    const off = { bank: sample.unguarded, layers: { ownership: false } };
+    const off = { bank: sample.unguarded, layers: { checkOwnership: unchecked } };
     const alone = await sample.start(off);
     expect(await call(path, request.token, { ...request, at: alone })).toMatchObject({ status });
     const none = await sample.start({ ...off, layers: { ...off.layers, guard: trusting(token) } });
@@ -180,7 +182,7 @@ describe('With all other layers switched off', () => {
     const guard = trusting(token);
     const alone = await sample.start({ bank: sample.unguarded, layers: { guard } });
     const none = await sample.start({
-      ...{ bank: sample.unguarded, layers: { guard, ownership: false } },
+      ...{ bank: sample.unguarded, layers: { guard, checkOwnership: unchecked } },
     });
     for (const what of ['balances', 'transactions']) {
       const path = `/accounts/${other}/${what}`;
@@ -191,7 +193,7 @@ describe('With all other layers switched off', () => {
 
   it('the rows are', async () => {
     const { token, other } = await admitted();
-    const layers = { guard: trusting(token), ownership: false };
+    const layers = { guard: trusting(token), checkOwnership: unchecked };
     const alone = await sample.start({ layers });
     const none = await sample.start({ bank: sample.unguarded, layers });
     const balances = `/accounts/${other}/balances`;

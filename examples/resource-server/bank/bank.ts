@@ -76,8 +76,8 @@ export interface BankOptions {
 
 /** Opens the books, and makes what is missing. */
 export async function openBank({ owner, api, accountsOf }: BankOptions): Promise<Bank> {
-  const owning = new pg.Pool({ ...owner, max: 2 });
-  const answering = new pg.Pool({ ...api, max: 10 });
+  const owning = openPool({ ...owner, max: 2 });
+  const answering = openPool({ ...api, max: 10 });
   // In one transaction, and one process after the other: several may start at once, and concurrent CREATEs fail.
   await owning.query(`SELECT pg_advisory_xact_lock(20261122); ${schema}`);
   const open = createOpening(owning, accountsOf);
@@ -119,6 +119,11 @@ export async function openBank({ owner, api, accountsOf }: BankOptions): Promise
       await Promise.all([owning.end(), answering.end()]);
     },
   };
+}
+
+/** A connection that breaks while nobody uses it is replaced; without a listener it would end the process. */
+function openPool(config: pg.PoolConfig): pg.Pool {
+  return new pg.Pool(config).on('error', () => undefined);
 }
 
 /** They end with the transaction. */
@@ -218,7 +223,7 @@ function createOpening(owner: pg.Pool, accountsOf: BankOptions['accountsOf']) {
   async function openAccounts(holder: string): Promise<void> {
     const pence = createHash('sha256').update(holder).digest();
     for (const [at, { id, name }] of (await accountsOf(holder)).entries()) {
-      const balance = (pence.readUInt32BE(at * 4) / 256 / 100).toFixed(2);
+      const balance = (pence.readUInt32BE((at % 8) * 4) / 256 / 100).toFixed(2);
       await owner.query(
         `WITH opened AS (
            INSERT INTO bank.accounts (id, holder, name, currency, balance) VALUES ($1, $2, $3, 'GBP', $4)
