@@ -15,7 +15,6 @@ const hstsSeconds = 63_072_000;
 
 /** The configuration in the app's words. */
 export function appSettings(configuration: Configuration, material: Material): AppSettings {
-  const { brandLogoFile, brandThemeFile } = configuration;
   return {
     issuer: configuration.issuer,
     mtlsOrigin: configuration.mtlsOrigin,
@@ -54,30 +53,43 @@ export function appSettings(configuration: Configuration, material: Material): A
       seconds: configuration.refreshRetrySeconds,
       unproven: configuration.refreshRetryUnproven,
     },
-    lifetimes: {
-      authorizationCode: configuration.authorizationCodeTtlSeconds,
-      accessToken: configuration.accessTokenTtlSeconds,
-      refreshToken: configuration.refreshTokenTtlSeconds,
-      session: configuration.sessionTtlSeconds,
-      interaction: configuration.interactionTtlSeconds,
-    },
-    passwordHash: {
-      memoryKib: configuration.argon2MemoryKib,
-      passes: configuration.argon2Passes,
-      parallelism: configuration.argon2Parallelism,
-      concurrency: configuration.passwordHashConcurrency,
-      maxWaiting: configuration.passwordHashQueue,
-    },
-    brand: {
-      name: configuration.brandName,
-      helpUrl: configuration.brandHelpUrl,
-      ...(brandLogoFile === undefined ? {} : { logoFile: brandLogoFile }),
-      ...(brandThemeFile === undefined ? {} : { themeFile: brandThemeFile }),
-    },
+    lifetimes: lifetimesOf(configuration),
+    passwordHash: passwordHashOf(configuration),
+    brand: brandOf(configuration),
     outbound: outboundLimits(configuration),
     viewsDirectory,
     // On localhost it would follow the developer into every other project.
     hstsMaxAgeSeconds: configuration.environment === 'production' ? hstsSeconds : 0,
+  };
+}
+
+function lifetimesOf(configuration: Configuration): AppSettings['lifetimes'] {
+  return {
+    authorizationCode: configuration.authorizationCodeTtlSeconds,
+    accessToken: configuration.accessTokenTtlSeconds,
+    refreshToken: configuration.refreshTokenTtlSeconds,
+    session: configuration.sessionTtlSeconds,
+    interaction: configuration.interactionTtlSeconds,
+  };
+}
+
+function passwordHashOf(configuration: Configuration): AppSettings['passwordHash'] {
+  return {
+    memoryKib: configuration.argon2MemoryKib,
+    passes: configuration.argon2Passes,
+    parallelism: configuration.argon2Parallelism,
+    concurrency: configuration.passwordHashConcurrency,
+    maxWaiting: configuration.passwordHashQueue,
+  };
+}
+
+function brandOf(configuration: Configuration): AppSettings['brand'] {
+  const { brandLogoFile: logoFile, brandThemeFile: themeFile } = configuration;
+  return {
+    name: configuration.brandName,
+    helpUrl: configuration.brandHelpUrl,
+    ...(logoFile === undefined ? {} : { logoFile }),
+    ...(themeFile === undefined ? {} : { themeFile }),
   };
 }
 
