@@ -50,8 +50,11 @@ export function createRateLimits(
   const limiter = limiterOf(settings, deps);
   const told = new LRUCache<string, number>({ max: 1000 });
 
-  function onRefusal({ rule, subject }: Judged, group: EndpointGroup): void {
-    deps.metrics.refusals.increment({ endpoint: group, error: 'too_many_requests' });
+  function onRefusal(refusedBy: Judged, group: EndpointGroup): void {
+    const error = excessOf(refusedBy);
+    deps.metrics.refusals.increment({ endpoint: group, error });
+    if (error !== 'too_many_requests') return; // the store is away, and nobody exceeded anything
+    const { rule, subject } = refusedBy;
     const name = `${rule.name} ${subject}`;
     const now = deps.clock.now().getTime();
     if (now < (told.get(name) ?? 0)) return;

@@ -31,7 +31,7 @@ export function moveOn({ slices, sliceMs, drain }: Meter, count: Count, nowMs: n
 }
 
 /** How much is held of the ceiling. */
-function held({ units }: Count): number {
+export function held({ units }: Count): number {
   let sum = 0;
   for (const unit of units) sum += unit;
   return sum;

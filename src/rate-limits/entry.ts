@@ -22,6 +22,8 @@ export interface Entry {
   count: Count;
   /** Counted in `count`; the store does not know it yet. */
   untold: number;
+  /** When the first of them was, in milliseconds; 0 when the store could not be told of it. */
+  untoldSince: number;
   /** The store is being told at this moment. */
   telling: number;
   /** Its name in the store, once it was needed. */

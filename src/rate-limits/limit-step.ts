@@ -54,12 +54,18 @@ export function limitRequests({ requests, groupOf }: LimitStepOptions): Middlewa
   };
 }
 
+/** For scripts of other origins, which may read no other headers unless they are named (Fetch §3.3.5). */
+const exposed = ['RateLimit', 'RateLimit-Policy', 'Retry-After'];
+
 /** How much is left, and to who is refused when to come back. */
 function tell(ctx: Context, judged: readonly Judged[]): void {
   if (judged.length === 0 || ctx.headerSent) return;
   const { policy, limit } = limitHeaders(judged);
   ctx.res.setHeader('RateLimit-Policy', policy);
   ctx.res.setHeader('RateLimit', limit);
+  if (ctx.res.hasHeader('Access-Control-Allow-Origin')) {
+    ctx.append('Access-Control-Expose-Headers', exposed);
+  }
   const refused = judged.find(({ verdict }) => !verdict.allowed);
   if (refused === undefined) return;
   ctx.res.setHeader('Retry-After', String(Math.max(1, refused.verdict.resetSeconds)));

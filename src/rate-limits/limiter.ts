@@ -52,7 +52,7 @@ export function createLimiter({ clock, maxSubjects, shared: sharing }: LimiterOp
       return known;
     }
     const count = emptyCount(meter, nowMs);
-    const entry: Entry = { name, rule, meter, count, untold: 0, telling: 0 };
+    const entry: Entry = { name, rule, meter, count, untold: 0, untoldSince: 0, telling: 0 };
     entries.set(name, entry);
     return entry;
   }

@@ -25,10 +25,11 @@ if known then
 else
   for i = 1, slices do units[i] = 0 end
 end
+units[1] = math.max(0, units[1] + used)
 local total = 0
 for _, unit in ipairs(units) do total = total + unit end
-local fits = math.min(want, math.max(0, math.floor(ceiling - total - used + 1e-9)))
-units[1] = math.max(0, units[1] + used + fits)
+local fits = math.min(want, math.max(0, math.floor(ceiling - total + 1e-9)))
+units[1] = units[1] + fits
 local state = string.format('%.0f', at)
 for _, unit in ipairs(units) do state = state .. string.format(' %.17g', unit) end
 redis.call('SET', KEYS[1], state, 'PX', ARGV[7])
@@ -75,11 +76,18 @@ export function createRedisLimitStore({ url, retryMs, logger }: RedisOptions): L
     if (isTold) logger.info('The store of the rate limits is back');
     isTold = false;
   });
-  const begun = client.connect().catch(() => undefined); // told above
+  const firstTry = new Promise<unknown>((resolve) => {
+    client.once('ready', resolve).once('error', resolve);
+  });
+  client.connect().catch(() => undefined); // told above
+  let begun: Promise<unknown> | undefined = firstTry;
 
   return {
     async charge(charges, nowMs) {
-      await begun; // for ever, where there is none: the limiter has no such patience
+      const trial = begun;
+      begun = undefined; // one waits for the first connection; more would be charged all at once when it comes
+      await trial;
+      if (!client.isReady) throw new Error('there is no connection');
       return Promise.all(charges.map((one) => client.charge(keyOf(one), valuesOf(one, nowMs))));
     },
     close() {

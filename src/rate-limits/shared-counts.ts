@@ -21,6 +21,7 @@ export function createSharedCounts(options: SharedOptions, now: () => number): S
 
   function count(entry: Entry, requests: number): void {
     add(entry.count, requests);
+    if (entry.untold === 0) entry.untoldSince = now();
     entry.untold += requests;
     tellings.mark(entry);
   }
@@ -48,7 +49,9 @@ export function createSharedCounts(options: SharedOptions, now: () => number): S
         tellings.mark(entry); // others may have given back
         return verdictOf(entry, false, nowMs);
       }
-      if (entry.untold + entry.telling >= entry.meter.slack) return ask(entry);
+      const { slack } = entry.meter;
+      // What was given back is no leave to go on without the store where that must be asked each time.
+      if (slack === 0 || entry.untold + entry.telling >= slack) return ask(entry);
       count(entry, 1);
       return verdictOf(entry, true, nowMs);
     },

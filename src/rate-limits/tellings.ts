@@ -1,6 +1,6 @@
 import { runWithoutRequest } from '../observability/request-context.ts';
 import { keyedDigest } from '../security/secrets.ts';
-import { add, moveOn } from './count.ts';
+import { add, held, moveOn } from './count.ts';
 import type { Entry } from './entry.ts';
 import type { Charge, Charged, LimitStore } from './limit-store.ts';
 import { createTellingQueue } from './telling-queue.ts';
@@ -39,6 +39,7 @@ export function createTellings(options: SharedOptions, now: () => number): Telli
   const queue = createTellingQueue();
   let awayUntil: number | undefined;
   let talking: Promise<void> | undefined;
+  const lateMs = tellMs + patienceMs;
   const alarm = createAlarm(() => void runWithoutRequest(talk));
 
   function talkSoon(): void {
@@ -58,9 +59,11 @@ export function createTellings(options: SharedOptions, now: () => number): Telli
     await Promise.resolve(); // whoever asks in this turn is in the same batch
     const batch = queue.take();
     if (batch.length === 0) return;
+    const nowMs = now();
+    for (const { entry } of batch) if (nowMs - entry.untoldSince > lateMs) forgetPast(entry, nowMs);
     const charges = batch.map((telling) => chargeOf(telling, options.digestKey));
     try {
-      const answers = await inTime(store.charge(charges, now()), patienceMs);
+      const answers = await inTime(store.charge(charges, nowMs), patienceMs);
       if (awayUntil !== undefined) onStore(true, undefined);
       awayUntil = undefined;
       for (const [i, telling] of batch.entries()) learn(telling, answers[i], now());
@@ -110,6 +113,15 @@ function createAlarm(ring: () => void): { set(milliseconds: number): void; off()
   };
 }
 
+/**
+ * What could not be told in time is told as far as it still counts: what drained meanwhile, or is of windows that are
+ * over, would come back in one piece otherwise. In time it is told whole, because all processes drain one bucket.
+ */
+function forgetPast(entry: Entry, nowMs: number): void {
+  moveOn(entry.meter, entry.count, nowMs);
+  entry.untold = Math.min(entry.untold, Math.ceil(held(entry.count)));
+}
+
 function chargeOf({ entry, settles }: Telling, digestKey: Buffer): Charge {
   entry.key ??= keyedDigest(digestKey, 'rate-limit', entry.name);
   entry.telling = entry.untold;
@@ -130,6 +142,7 @@ function learn({ entry, settles }: Telling, charged: Charged | undefined, nowMs:
 /** The store may have counted it or not: counted twice is the safe side. */
 function keep({ entry, settles }: Telling): void {
   entry.untold += entry.telling;
+  entry.untoldSince = 0;
   entry.telling = 0;
   for (const settle of settles) settle(undefined);
 }

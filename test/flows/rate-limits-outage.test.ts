@@ -51,6 +51,10 @@ it('Without the database reads go on up to the limit, and what must not be guess
   expect(seen.filter((status) => status === 200)).toHaveLength(10);
   expect(seen.slice(10)).toEqual([429, 429, 429, 429, 429]);
   expect(await ask('/authorize?client_id=nobody')).toBe(503);
+  const metrics = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
+  const refusals = 'countersign_refusals_total{endpoint="authorization",error=';
+  expect(metrics).toContain(`${refusals}"temporarily_unavailable"} 1`);
+  expect(metrics).not.toContain(`${refusals}"too_many_requests"}`);
   network.comeBack();
   await expect.poll(() => ask('/authorize?client_id=nobody'), { timeout: 10_000 }).toBe(400);
 });

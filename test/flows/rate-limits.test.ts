@@ -18,7 +18,8 @@ const minute = { windowSeconds: 60, whenStoreIsDown: 'local' } as const;
 
 const rules: Partial<PolicyRule>[] = [
   {
-    ...{ name: 'client', groups: ['token', 'introspection', 'consents'], per: 'client' },
+    ...{ name: 'client', per: 'client' },
+    groups: ['token', 'introspection', 'consents', 'grants', 'api-keys', 'events'],
     ...{ counts: 'requests', algorithm: 'token-bucket', limit: 20, slack: 0, ...minute },
   },
   {
@@ -138,6 +139,37 @@ describe('A client', () => {
     expect(refused.headers.get('content-type')).toContain('application/problem+json');
     expect(refused.body).toMatchObject({ status: 429, code: 'too_many_requests' });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  it('fills the audit trail at none of our own APIs', async () => {
+    const tokenFor = async (scope: string) =>
+      (await openid.clientCredentialsGrant(world.tpp.configuration, { scope })).access_token;
+    const token = await tokenFor('accounts');
+    const grants = await tokenFor('grant_management_query');
+    await statuses(25, () => world.tpp.call('GET', `${plainConsents}/unknown`, { token }));
+    await server.running.app.audit.flush();
+    await stored(server, 'DELETE FROM audit_events');
+    const refused = [
+      await world.tpp.call('GET', `${plainConsents}/unknown`, { token }),
+      await world.tpp.call('GET', '/api-keys/v1/keys', { token }),
+      await world.tpp.call('POST', '/events/v1/poll', { token, body: {} }),
+      await world.tpp.call('GET', '/grants/unknown', { token: grants }),
+    ];
+    expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
+    await server.running.app.audit.flush();
+    expect(await stored(server, 'SELECT type, detail FROM audit_events')).toEqual([]);
+  });
+
+  it('is counted once for each refusal', async () => {
+    const counted = async () => {
+      const text = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
+      const name = '{endpoint="introspection",error="too_many_requests"} ';
+      const line = text.split('\n').find((one) => one.includes(name));
+      return Number(line?.split(' ').at(-1) ?? 0);
+    };
+    const before = await counted();
+    const seen = await statuses(25, () => introspection());
+    expect(await counted()).toBe(before + times(429, seen));
   });
 
   it('is told of in the audit trail once, and refused any number of times', async () => {

@@ -1,9 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLimiter } from '../../src/rate-limits/limiter.ts';
 import type { Limiter } from '../../src/rate-limits/limiter.ts';
 import type { LimitStore } from '../../src/rate-limits/limit-store.ts';
+import { meterOf } from '../../src/rate-limits/rule.ts';
 import type { Rule } from '../../src/rate-limits/rule.ts';
 
 /** Where limits are counted, as a test begins and ends it. */
@@ -121,6 +122,23 @@ export function describeLimitStore(name: string, openGround: () => Promise<Limit
       expect(await admitted(1, rule, { at: () => process(0), subject })).toBe(1);
       process(0).giveBack(rule, subject);
       expect(await admitted(1, rule, { at: () => process(0), subject })).toBe(1);
+    });
+
+    it.each(algorithms)('%s: what is given back to nothing is no credit', async (algorithm) => {
+      const store = ground.openStore();
+      if (store === undefined) return;
+      const meter = meterOf({ name: 'credit', algorithm, limit: 5, windowSeconds: 60 });
+      const charge = async (key: Buffer, used: number, want: number) => {
+        const [charged] = await store.charge([{ key, meter, used, want }], begin);
+        return [charged?.granted, charged?.count.units[0]];
+      };
+      const [gone, asked] = [randomBytes(32), randomBytes(32)];
+      expect(await charge(gone, -3, 0)).toEqual([0, 0]);
+      expect(await charge(asked, -3, 9)).toEqual([5, 5]);
+      expect(await charge(asked, -7, 9)).toEqual([5, 5]);
+      expect(await charge(asked, -2, 0)).toEqual([0, 3]);
+      expect(await charge(asked, 1, 9)).toEqual([1, 5]);
+      await store.close();
     });
 
     it('keeps the same count as the algorithm says, whatever happens', async () => {

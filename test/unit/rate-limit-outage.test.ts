@@ -29,6 +29,9 @@ function fickleStore() {
   return {
     store,
     told,
+    goAway() {
+      answer = () => Promise.reject(new Error('away'));
+    },
     comeBack() {
       answer = () => Promise.resolve();
     },
@@ -40,15 +43,16 @@ function fickleStore() {
 
 function limiterOn(store: LimitStore, retryMs = 60_000) {
   const states: boolean[] = [];
+  const time = { ms: at };
   const limiter = createLimiter({
-    clock: { now: () => new Date(at) },
-    maxSubjects: 100,
+    clock: { now: () => new Date(time.ms) },
+    maxSubjects: 1000,
     shared: {
       ...{ store, digestKey: Buffer.alloc(32), tellMs: 60_000, patienceMs: 20, retryMs },
       onStore: (isUp) => states.push(isUp),
     },
   });
-  return { limiter, states };
+  return { limiter, states, time };
 }
 
 async function admitted(count: number, limiter: ReturnType<typeof limiterOn>['limiter'], by: Rule) {
@@ -68,6 +72,17 @@ describe('Without the store', () => {
     const { limiter } = limiterOn(fickleStore().store);
     const closed: Rule = { ...rule, whenStoreIsDown: 'closed' };
     expect(await limiter.admit(closed, 's')).toMatchObject({ allowed: false, unavailable: true });
+    expect(await limiter.admit(closed, 's')).toMatchObject({ allowed: false, unavailable: true });
+  });
+
+  it('a rule that closes admits nobody for what was given back before', async () => {
+    const fickle = fickleStore();
+    fickle.comeBack();
+    const { limiter } = limiterOn(fickle.store);
+    const closed: Rule = { ...rule, whenStoreIsDown: 'closed' };
+    expect(await limiter.admit(closed, 's')).toMatchObject({ allowed: true });
+    limiter.giveBack(closed, 's');
+    fickle.goAway();
     expect(await limiter.admit(closed, 's')).toMatchObject({ allowed: false, unavailable: true });
   });
 
@@ -91,6 +106,27 @@ describe('Without the store', () => {
     expect(known).toBeGreaterThanOrEqual(2);
     expect(states.at(-1)).toBe(true);
   });
+
+  it.each([
+    { algorithm: 'token-bucket', burst: 30 },
+    { algorithm: 'sliding-window', burst: undefined },
+    { algorithm: 'fixed-window', burst: undefined },
+  ] as const)(
+    'for long, a client of $algorithm that kept to its limit is not refused afterwards',
+    async ({ algorithm, burst }) => {
+      const fickle = fickleStore();
+      const { limiter, time } = limiterOn(fickle.store, 0);
+      const often: Rule = { name: 'r', algorithm, burst, limit: 60, windowSeconds: 60, slack: 0 };
+      for (let second = 0; second < 600; second += 2) {
+        expect(await limiter.admit(often, 's')).toMatchObject({ allowed: true });
+        time.ms += 2000;
+      }
+      fickle.comeBack();
+      expect(await limiter.admit(often, 's')).toMatchObject({ allowed: true });
+      const told = fickle.told.at(-1)?.used ?? Number.NaN;
+      expect(told).toBeLessThanOrEqual(algorithm === 'token-bucket' ? 1 : 33);
+    },
+  );
 });
 
 describe('A store', () => {
@@ -126,5 +162,17 @@ describe('A store', () => {
     }
     await limiter.close();
     expect(fickle.told).toEqual([]);
+  });
+
+  it('is told of what waited long as far as it still counts', async () => {
+    const fickle = fickleStore();
+    fickle.comeBack();
+    const { limiter, time } = limiterOn(fickle.store);
+    const lax: Rule = { ...rule, limit: 100, slack: 100 };
+    for (let i = 0; i < 40; i += 1) await limiter.admit(lax, 's');
+    time.ms += 120_000; // so many others were before
+    for (let i = 0; i < 3; i += 1) await limiter.admit(lax, 's');
+    await limiter.close();
+    expect(fickle.told.map(({ used }) => used)).toEqual([3]);
   });
 });
