@@ -63,13 +63,19 @@ const statements = {
       AND ($3::text IS NULL OR (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = $3))
     ORDER BY created_at DESC, id DESC LIMIT $4`,
   // The lock on the owner: a client that is deleted meanwhile takes both along, or there is no successor.
-  rotate: `WITH owner AS (
+  // Without what is said of those before it, a key could leave any number of active ones behind.
+  rotate: `WITH RECURSIVE before AS (
+      SELECT id, revoked_at, expires_at FROM api_keys WHERE successor_id = $1
+      UNION ALL SELECT older.id, older.revoked_at, older.expires_at
+        FROM api_keys older JOIN before ON older.successor_id = before.id), owner AS (
       SELECT id FROM clients WHERE id = (SELECT client_id FROM api_keys WHERE id = $1) FOR KEY SHARE), ended AS (
     UPDATE api_keys SET successor_id = $3, expires_at = LEAST(expires_at, $9::timestamptz),
       revoked_at = CASE WHEN $9::timestamptz <= $7::timestamptz THEN $7::timestamptz END,
       revoked_by = CASE WHEN $9::timestamptz <= $7::timestamptz THEN $6::text END
     WHERE id = $1 AND ($2::text IS NULL OR client_id = $2) AND successor_id IS NULL AND revoked_at IS NULL
       AND expires_at > $7::timestamptz AND (client_id IS NULL OR EXISTS (SELECT 1 FROM owner))
+      AND ($9::timestamptz <= $7::timestamptz OR NOT EXISTS (
+        SELECT 1 FROM before WHERE before.revoked_at IS NULL AND before.expires_at > $7::timestamptz))
     RETURNING name, client_id, addresses, limit_requests, limit_seconds)
     INSERT INTO api_keys (id, digest, prefix, name, client_id, created_by, permissions, addresses,
       limit_requests, limit_seconds, created_at, expires_at)
@@ -110,7 +116,7 @@ export function createKeyRows(sql: Sql) {
     ) =>
       sql.rows<ListedRow>(statement('list'), [clientId, page.ofOperator, page.after, page.limit]),
 
-    /** The successor; undefined where the key was not there, not active, or rotated already. */
+    /** The successor; undefined where the key was not there, not active, rotated already, or overlapped. */
     rotate: (row: SuccessorRow) =>
       one<KeyRow>('rotate', [
         ...[row.predecessorId, row.clientId, row.id, row.digest, row.prefix, row.createdBy],

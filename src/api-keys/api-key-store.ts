@@ -54,7 +54,10 @@ export interface ApiKeyStore {
   find(id: string, clientId?: string): Promise<ListedKey | undefined>;
   /** The newest first. */
   list(page: KeyPage): Promise<ListedKey[]>;
-  /** Of parallel rotations one is done. Problem('api_key_state') for the others; Problem('api_key_not_found'). */
+  /**
+   * Of parallel rotations one is done, and of a key and all that it came from two are active at most. Problem('api_key_state')
+   * for others; Problem('api_key_not_found').
+   */
   rotate(id: string, successor: Successor, by: KeyActor): Promise<MadeKey>;
   /** Whether it was this call that did it. Problem('api_key_not_found'). */
   revoke(id: string, by: KeyActor): Promise<{ key: ApiKey; isNew: boolean }>;
@@ -161,7 +164,9 @@ async function rotate(
   const times = { ...successor, at: clock.now(), createdBy: by.name };
   const made = await rows.rotate({ predecessorId: id, clientId, ...row, ...times });
   if (made !== undefined) return { key: asKey(made), secret };
-  throw new Problem('api_key_state', { detail: `${id} was rotated before, or has ended` });
+  throw new Problem('api_key_state', {
+    detail: `${id} was rotated before, has ended, or follows one that still works`,
+  });
 }
 
 async function insert(draft: NewKey, deps: Dependencies): ReturnType<ApiKeyStore['insert']> {

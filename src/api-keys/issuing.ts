@@ -38,7 +38,8 @@ export interface Issuing {
   ): Promise<Faulty | { key: ApiKey; secret: string | undefined }>;
   /**
    * A successor with what of the predecessor's scopes the owner still holds. Problem('api_key_not_found'),
-   * Problem('api_key_state') for a key that has ended or has a successor.
+   * Problem('api_key_state') for a key that has ended or has a successor, and for an overlap while one that it came from
+   * still works.
    */
   rotate(id: string, request: RotationRequest, by: Actor): Promise<Faulty | MadeKey>;
   /** Ends a key at once, on every process within a second; once more changes nothing. Problem('api_key_not_found'). */
@@ -66,13 +67,16 @@ export function createIssuing({ keys, holdings, rules, clock, audit }: Dependenc
   function record(
     type: 'api_key.created' | 'api_key.rotated' | 'api_key.revoked',
     by: Actor,
-    key: ApiKey,
+    { predecessor, ...key }: ApiKey & { predecessor?: string },
   ) {
     const { id, name, prefix, owner, permissions, expiresAt } = key;
     audit.record({
       ...{ type, outcome: 'success', actor: by },
       ...(owner.type === 'client' ? { clientId: owner.id } : {}),
-      detail: { key: id, name, prefix, permissions, expiresAt: expiresAt.toISOString() },
+      detail: {
+        ...{ key: id, name, prefix, permissions, expiresAt: expiresAt.toISOString() },
+        ...(predecessor === undefined ? {} : { predecessor }),
+      },
     });
   }
 
@@ -102,7 +106,7 @@ export function createIssuing({ keys, holdings, rules, clock, audit }: Dependenc
       const faults = faultsOf({ ...old, ...successor }, { now, held, maxSeconds });
       if (faults.length > 0) return { faults };
       const made = await keys.rotate(id, successor, nameOf(by));
-      record('api_key.rotated', by, { ...made.key, name: `${made.key.name} (after ${id})` });
+      record('api_key.rotated', by, { ...made.key, predecessor: id });
       return made;
     },
 

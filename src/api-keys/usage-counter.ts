@@ -92,6 +92,14 @@ export function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10);
 }
 
+/** Whether `text` is a day of the calendar as {@link dayOf} writes it, of the years 1 to 9999, which Postgres knows. */
+export function isDay(text: string): boolean {
+  if (!/^\d{4}-\d\d-\d\d$/.test(text) || text < '0001') return false;
+  const at = new Date(text);
+  // The 31st of February is taken for the 3rd of March.
+  return !Number.isNaN(at.getTime()) && dayOf(at) === text;
+}
+
 function merge(sums: Map<string, UsageDelta>, delta: UsageDelta): void {
   const place = `${delta.keyId} ${delta.day} ${delta.resourceServer}`;
   const sum = sums.get(place);

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { creationRequest, termsOf } from '../api-keys/api/api-key-shapes-api.ts';
 import type { KeyOwner, KeyTerms, TermsFault } from '../api-keys/api-key.ts';
-import { dayOf } from '../api-keys/usage-counter.ts';
+import { dayOf, isDay } from '../api-keys/usage-counter.ts';
 import { Problem } from '../problem.ts';
 import {
   apiKeyDetails,
@@ -225,6 +225,6 @@ function useLimit(value: string): { requests: number; seconds: number } {
 }
 
 function wholeDay(value: string): string {
-  if (/^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value))) return value;
+  if (isDay(value)) return value;
   throw new InvalidArgumentError('It must be a day such as 2026-11-22.');
 }

@@ -33,6 +33,7 @@ export const apiKeySettings = {
     variable: 'COUNTERSIGN_API_KEYS_PER_CLIENT',
     type: whole(1, 10_000),
     fallback: '50',
-    sentence: 'How many active API keys a client may have.',
+    sentence:
+      'How many active API keys a client may have; a rotation adds one to each until its overlap ends.',
   }),
 } as const;

@@ -10,7 +10,7 @@ import {
   verifyPath,
 } from '../support/api-keys.ts';
 import type { KeyOwner, KeyServer } from '../support/api-keys.ts';
-import { basic, rows, send } from '../support/protocol.ts';
+import { basic, getWith, rows, send } from '../support/protocol.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 let world: KeyServer;
@@ -134,6 +134,23 @@ describe('A client', () => {
   });
 
   it.each([
+    ['2026-02-28', 200],
+    ['2028-02-29', 200],
+    ['2026-02-31', 400],
+    ['2026-02-29', 400],
+    ['2026-13-01', 400],
+    ['0000-01-01', 400],
+    ['2026-1-1', 400],
+    ['yesterday', 400],
+  ])('is told its use from %s on with %i', async (day, status) => {
+    const { id } = await owner.make();
+    for (const name of ['from', 'to']) {
+      const told = await owner.call('GET', `${keysPath}/${id}/usage?${name}=${day}`);
+      expect(told.status).toBe(status);
+    }
+  });
+
+  it.each([
     ['no JSON', '{', 400],
     ['a member twice', '{"name":"a","name":"b"}', 400],
     ['a deep one', `{"a":${'['.repeat(20)}${']'.repeat(20)}}`, 400],
@@ -156,6 +173,12 @@ describe('A client', () => {
     expect((await owner.call('PUT', keysPath)).status).toBe(405);
     expect((await owner.call('GET', '/api-keys/v1/nothing')).status).toBe(404);
     expect((await owner.call('GET', '/API-KEYS/v1/keys')).status).toBe(404);
+  });
+
+  it('has one Authorization header', async () => {
+    const authorization = [`Bearer ${await owner.token()}`, `Bearer ${await other.token()}`];
+    const refused = await getWith(server, server.mtlsOrigin + keysPath, { authorization });
+    expect(refused).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
   });
 
   it('has a bounded number of active keys', async () => {

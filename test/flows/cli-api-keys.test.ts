@@ -81,11 +81,12 @@ it('An operator makes, sees, rotates and ends a client’s key', async () => {
   expect(usage.json()['days']).toMatchObject([{ resourceServer: bankApi, accepted: 2 }]);
   const audited = await rows(
     world.server,
-    `SELECT type, client_id FROM audit_events WHERE actor_type = 'operator' AND type LIKE 'api_key.%' ORDER BY at`,
+    `SELECT type, client_id, detail->>'name' AS name, detail->>'predecessor' AS predecessor FROM audit_events WHERE actor_type = 'operator' AND client_id = 'keys-tpp' AND type LIKE 'api_key.%' ORDER BY at`,
   );
   expect(audited).toEqual(
     ['created', 'rotated', 'revoked'].map((what) => ({
-      ...{ type: `api_key.${what}`, client_id: 'keys-tpp' },
+      ...{ type: `api_key.${what}`, client_id: 'keys-tpp', name: 'from the desk' },
+      predecessor: what === 'rotated' ? id : null,
     })),
   );
 });
@@ -117,6 +118,14 @@ it.each([
   const refused = await run(create(...more));
   expect(refused).toMatchObject({ exitCode, output: '' });
   expect(refused.errors).toContain(sentence);
+});
+
+it('A day is one of the calendar', async () => {
+  for (const day of ['2026-02-31', '0000-01-01', 'today']) {
+    const refused = await run(['api-keys', 'usage', crypto.randomUUID(), '--from', day]);
+    expect(refused).toMatchObject({ exitCode: 2, output: '' });
+    expect(refused.errors).toContain('must be a day');
+  }
 });
 
 it('Without the key there is nothing to do', async () => {

@@ -91,6 +91,27 @@ describe('The store of keys', () => {
     await expect(late).rejects.toMatchObject({ code: 'api_key_state' });
   });
 
+  it('leaves one active key behind a key, however often it is rotated', async () => {
+    const clientId = await newClient();
+    const by = { name: `client ${clientId}`, clientId };
+    const first = (await make(clientId)).key.id;
+    const rotate = async (id: string, overlapSeconds: number) => {
+      const overlapEnd = inSeconds(overlapSeconds);
+      return (await stores[0].rotate(id, { ...successor(), overlapEnd }, by)).key.id;
+    };
+    const second = await rotate(first, 60);
+    await expect(rotate(second, 60)).rejects.toMatchObject({ code: 'api_key_state' });
+    const third = await rotate(second, -1);
+    // The second has ended, the first has not.
+    await expect(rotate(third, 60)).rejects.toMatchObject({ code: 'api_key_state' });
+    const owner = { type: 'client', id: clientId } as const;
+    const listed = await stores[1].list({ owner, after: undefined, limit: 10 });
+    const active = listed.filter(({ revokedAt }) => revokedAt === undefined);
+    expect(active.map(({ id }) => id)).toEqual([third, first]);
+    await stores[1].revoke(first, by);
+    await rotate(third, 60);
+  });
+
   it('leaves no key of a client that is deleted while its keys are rotated', async () => {
     for (let i = 0; i < 10; i += 1) {
       const clientId = await newClient();

@@ -108,10 +108,13 @@ function answer(ctx: Koa.Context, { failure, faults, reason }: Refused, audit: R
   const { code, status } = failure;
   const request = currentRequest();
   if (request !== undefined) request.reason ??= reason;
-  audit.record({
-    ...{ type: 'api_key.request_refused', outcome: 'refused', actor: { type: 'client' } },
-    detail: { method: ctx.method, error: code, reason },
-  });
+  // Those are told of once for all of them: rate_limit.exceeded.
+  if (code !== 'too_many_requests') {
+    audit.record({
+      ...{ type: 'api_key.request_refused', outcome: 'refused', actor: { type: 'client' } },
+      detail: { method: ctx.method, error: code, reason },
+    });
+  }
   ctx.status = status;
   ctx.type = 'application/problem+json; charset=utf-8';
   ctx.body = JSON.stringify({

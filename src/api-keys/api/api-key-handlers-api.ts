@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
 import type { ApiKeyStore } from '../api-key-store.ts';
 import type { Issuing } from '../issuing.ts';
-import { dayOf } from '../usage-counter.ts';
+import { dayOf, isDay } from '../usage-counter.ts';
 import type { UsageStore } from '../usage-store.ts';
 import { apiPath } from './api-key-places-api.ts';
 import { idempotencyKeyIn, parseBody, queryOf, readBody } from './api-key-requests-api.ts';
@@ -35,8 +35,7 @@ export interface ClientRequest {
 export type Handler = (ctx: Koa.Context, request: ClientRequest) => Promise<Faulty | undefined>;
 
 const pageSize = 50;
-const uuid = /^[\da-f-]{36}$/;
-const date = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/;
+const isId = (text: string) => /^[\da-f-]{36}$/.test(text);
 const usageDays = 31;
 const dayMs = 86_400_000;
 
@@ -109,7 +108,7 @@ function readingHandlers({ keys, usage, clock }: Dependencies) {
   }
 
   const list: Handler = async (ctx, { clientId }) => {
-    const { after } = queryOf(ctx, { after: uuid });
+    const { after } = queryOf(ctx, { after: isId });
     const owner = { type: 'client', id: clientId } as const;
     // One of another client's keys would tell when that was made.
     if (after !== undefined) await ownKey(clientId, after);
@@ -128,7 +127,7 @@ function readingHandlers({ keys, usage, clock }: Dependencies) {
   const readUsage: Handler = async (ctx, { clientId, id }) => {
     await ownKey(clientId, id);
     const now = clock.now();
-    const asked = queryOf(ctx, { from: date, to: date });
+    const asked = queryOf(ctx, { from: isDay, to: isDay });
     const from = asked.from ?? dayOf(new Date(now.getTime() - (usageDays - 1) * dayMs));
     ctx.body = usageBody(await usage.of(id, { from, to: asked.to ?? dayOf(now) }));
     return undefined;

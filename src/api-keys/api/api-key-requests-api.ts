@@ -49,12 +49,12 @@ export function idempotencyKeyIn(ctx: Koa.Context): { key: string | undefined } 
 /** The only value of a query parameter; undefined without it. Problem('invalid_request') for what is not expected. */
 export function queryOf<Name extends string>(
   ctx: Koa.Context,
-  shapes: Readonly<Record<Name, RegExp>>,
+  fits: Readonly<Record<Name, (value: string) => boolean>>,
 ): Partial<Record<Name, string>> {
   const found: Partial<Record<Name, string>> = {};
   for (const [name, value] of new URLSearchParams(ctx.querystring)) {
-    const isKnown = Object.hasOwn(shapes, name);
-    if (!isKnown || found[name as Name] !== undefined || !shapes[name as Name].test(value)) {
+    const isKnown = Object.hasOwn(fits, name);
+    if (!isKnown || found[name as Name] !== undefined || !fits[name as Name](value)) {
       throw new Problem('invalid_request', { detail: `the query parameter ${name.slice(0, 50)}` });
     }
     found[name as Name] = value;
