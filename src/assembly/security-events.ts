@@ -9,9 +9,9 @@ import { createPush } from '../security-events/push.ts';
 import { createReceiverMetadata } from '../security-events/receiver-metadata-api.ts';
 import { createEncryption } from '../security/encryption.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
-import { askingServers } from './asking-servers.ts';
 import { clientTokens } from './client-tokens.ts';
 import type { Parts } from './parts.ts';
+import { createServerAuthentication } from './resource-server-authentication.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 /** As many as there may be events on their way: one that waited for a connection would use up its receiver's time. */
@@ -48,7 +48,7 @@ export function createSecurityEvents(
   const answerPolls = createPollApi({
     ...{ polls, audit },
     authorize: createConsentAccess({ findClientToken, resource: consents.resource }),
-    authenticate: askingServers(storage),
+    authenticate: createServerAuthentication(storage, certificates),
     certificateOf: (request) => certificates.of(request),
   });
   const answerMetadata = createReceiverMetadata(issuer);

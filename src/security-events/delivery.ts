@@ -47,10 +47,12 @@ const mostPerStream = 16;
 const mostAtOnce = 128;
 
 /**
- * What a process may take longer than the time limit, from the claim to the receiver. After that another one delivers what
- * this one has, which is twice then, and must not be while this one still sends: a later event would overtake.
+ * What a process may take besides the time limit for receivers, from before the claim on: for its turn and the signature.
+ * Then it ends the attempt; a moment later another process may deliver what this one has. It must not be while this one still
+ * sends: a later event would overtake.
  */
-const leaseMarginMs = 5000;
+const ownTimeMs = 4000;
+const leaseMarginMs = 1000;
 
 /**
  * Delivers what the outbox has for receivers that are pushed to. Every process runs one; a row is one process's at a time. A
@@ -71,11 +73,13 @@ export function createDelivery(deps: Dependencies): Delivery {
   });
 
   async function step(): Promise<void> {
-    const leaseMs = limits.timeoutMs + leaseMarginMs;
+    const attemptMs = limits.timeoutMs + ownTimeMs;
+    const leaseMs = attemptMs + leaseMarginMs;
+    const endsAt = performance.now() + attemptMs;
     const limit = mostAtOnce - underWay.count();
     const claimed = await outbox.claim({ busy: underWay.busy(), perStream, limit, leaseMs });
     for (const event of claimed) {
-      underWay.add(event.streamId, deliver(event, deps), () => {
+      underWay.add(event.streamId, deliver(event, endsAt, deps), () => {
         wake.abort(); // what comes after it may be due
       });
     }
@@ -139,10 +143,10 @@ function createUnderWay() {
 }
 
 /** Never rejects: what can't be written down is delivered again when its lease is over. */
-async function deliver(event: ClaimedEvent, deps: Dependencies): Promise<void> {
+async function deliver(event: ClaimedEvent, endsAt: number, deps: Dependencies): Promise<void> {
   const { push, logger, metrics } = deps;
   const { streamId, jti, attempts } = event;
-  const verdict = await push(event);
+  const verdict = await push(event, endsAt);
   const { outcome } = verdict;
   metrics.securityEventDeliveries.increment({ delivery: 'push', outcome });
   if (verdict.outcome !== 'delivered') {
@@ -162,7 +166,8 @@ async function settle(event: ClaimedEvent, verdict: Verdict, deps: Dependencies)
   }
   const { reason } = verdict;
   if (verdict.outcome === 'rejected') {
-    await outbox.rejected(event, reason);
+    // Another process may have delivered it, if this one was too slow.
+    if (!(await outbox.rejected(event, reason))) return;
     const { streamId: stream, consentId: consent, jti } = event;
     audit.record({
       ...{ type: 'security_event.lost', outcome: 'error', actor: { type: 'system' } },

@@ -49,10 +49,10 @@ export interface ClientProof {
  */
 export type AuthorizeClient = (proof: ClientProof, scope: string) => Promise<string>;
 
-/** The resource server that authenticates with these credentials, as at introspection. */
+/** The resource server that a request is from, as it would authenticate at introspection; undefined for anybody else. */
 export type AuthenticateServer = (
-  clientId: string,
-  secret: string,
+  request: IncomingMessage,
+  credentials: { id: string; secret: string } | undefined,
 ) => Promise<{ identifier: string } | undefined>;
 
 /** The certificate of a request. */

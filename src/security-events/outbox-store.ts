@@ -27,6 +27,12 @@ export interface LostEvent extends OutboxKey {
   delivery: string;
 }
 
+/** An event that its receiver will never take. */
+export interface RefusedEvent extends OutboxKey {
+  jti: string;
+  reason: string;
+}
+
 /** What waits for one way of delivery. */
 export interface OutboxBacklog {
   delivery: string;
@@ -55,8 +61,8 @@ export interface Outbox {
   authorizationOf(event: Pick<ClaimedEvent, 'authorization' | 'streamId'>): string | undefined;
   /** The receiver has it, and works. */
   delivered(key: OutboxKey): Promise<void>;
-  /** The receiver will never take it. */
-  rejected(key: OutboxKey, reason: string): Promise<void>;
+  /** The receiver will never take it; false where it is settled already. */
+  rejected(key: OutboxKey, reason: string): Promise<boolean>;
   /** To be tried again after `delayMs`, whatever becomes of others. */
   postpone(event: ClaimedEvent, why: { reason: string; delayMs: number }): Promise<void>;
   /** To be tried again when the receiver is: after `delayMs`, with all that it waits for. */
@@ -65,8 +71,8 @@ export interface Outbox {
   heads(streamId: string, limit: number): Promise<{ events: ConsentEvent[]; more: boolean }>;
   /** Settles events of a stream by their `jti`; how many were still unsettled. */
   acknowledge(streamId: string, jtis: readonly string[]): Promise<number>;
-  /** The receiver will never take this one; undefined where it is settled already. */
-  refuse(streamId: string, jti: string, reason: string): Promise<LostEvent | undefined>;
+  /** The receiver will never take these, by `jti` in small letters; those that were still unsettled. */
+  refuse(streamId: string, reasons: Readonly<Record<string, string>>): Promise<RefusedEvent[]>;
   /** Gives up what is older than `maxAgeMs` and not on its way, at most `limit`. */
   expire(maxAgeMs: number, limit: number): Promise<LostEvent[]>;
   backlog(): Promise<OutboxBacklog[]>;
@@ -162,9 +168,9 @@ const statements = {
     WHERE stream_id = $1 AND next_attempt_at IS NOT NULL LIMIT $2) AS entry`,
   acknowledge: `UPDATE event_deliveries SET ${settled('delivered')}
     WHERE stream_id = $1 AND jti = ANY (string_to_array($2, ' ')::uuid[]) AND next_attempt_at IS NOT NULL`,
-  refuse: `UPDATE event_deliveries SET ${settled('rejected')}, reason = $3
-    WHERE stream_id = $1 AND jti = $2::uuid AND next_attempt_at IS NOT NULL
-    RETURNING stream_id AS "streamId", consent_id AS "consentId", version, jti, 'poll' AS delivery`,
+  refuse: `UPDATE event_deliveries SET ${settled('rejected')}, reason = $3::jsonb ->> jti::text
+    WHERE stream_id = $1 AND jti = ANY (string_to_array($2, ' ')::uuid[]) AND next_attempt_at IS NOT NULL
+    RETURNING stream_id AS "streamId", consent_id AS "consentId", version, jti, reason`,
   expire: `UPDATE event_deliveries lost SET ${settled('expired')} FROM event_streams stream
     WHERE stream.id = lost.stream_id AND (lost.stream_id, lost.consent_id, lost.version) IN (
       SELECT stream_id, consent_id, version FROM event_deliveries
@@ -219,7 +225,7 @@ export function createOutbox({ sql, encryption }: Dependencies): Outbox {
     },
 
     async rejected(key, reason) {
-      await run('rejected', [...keyOf(key), reason]);
+      return (await run('rejected', [...keyOf(key), reason])) === 1;
     },
 
     async postpone(event, { reason, delayMs }) {
@@ -240,9 +246,9 @@ export function createOutbox({ sql, encryption }: Dependencies): Outbox {
 
     acknowledge: (streamId, jtis) => run('acknowledge', [streamId, jtis.join(' ')]),
 
-    async refuse(streamId, jti, reason) {
-      const [lost] = await sql.rows<LostEvent>(statement('refuse'), [streamId, jti, reason]);
-      return lost;
+    refuse(streamId, reasons) {
+      const values = [streamId, Object.keys(reasons).join(' '), JSON.stringify(reasons)];
+      return sql.rows<RefusedEvent>(statement('refuse'), values);
     },
 
     expire: (maxAgeMs, limit) => sql.rows<LostEvent>(statement('expire'), [maxAgeMs, limit]),

@@ -1,6 +1,7 @@
 import type Koa from 'koa';
 import { z } from 'zod';
 import { decodeUtf8, readLimited } from '../http/body.ts';
+import { basicIn, bearerIn } from '../http/credentials.ts';
 import { failureOf, reasonOf } from '../http/failure.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { Problem, problems } from '../problem.ts';
@@ -53,7 +54,8 @@ interface Dependencies {
 
 /**
  * The endpoint from which receivers fetch their events (RFC 8936). A client proves itself by a token of its own that is bound
- * to its certificate, over mTLS; a resource server as at introspection. Everything else passes.
+ * to its certificate, over mTLS; a resource server as at introspection, by its secret or, without one, by its certificate.
+ * Everything else passes.
  */
 export function createPollApi(deps: Dependencies): Koa.Middleware {
   return async function answerPoll(ctx, next) {
@@ -86,36 +88,18 @@ async function serve(ctx: Koa.Context, deps: Dependencies): Promise<void> {
   ctx.body = await deps.polls.poll({ receiver, id }, request, gone.signal);
 }
 
-const bearer = /^Bearer +([\w.~+/-]{1,8192}=*)$/i;
-const basic = /^Basic +([\w+/-]{1,1024}={0,2})$/i;
-
 async function receiverOf(ctx: Koa.Context, deps: Dependencies): Promise<Receiver> {
-  const authorization = ctx.get('Authorization');
-  const credentials = credentialsIn(basic.exec(authorization)?.[1]);
-  if (credentials !== undefined) {
-    const server = await deps.authenticate(credentials.id, credentials.secret);
+  const credentials = basicIn(ctx);
+  if (credentials !== undefined || ctx.headers.authorization === undefined) {
+    const server = await deps.authenticate(ctx.req, credentials);
     if (server === undefined) throw new Problem('invalid_token', { detail: 'no resource server' });
     return { clientId: undefined, resourceServer: server.identifier };
   }
   if (currentRequest()?.listener !== 'mtls') {
     throw new Problem('invalid_token', { detail: 'clients poll over mTLS only' });
   }
-  const token = bearer.exec(authorization)?.[1];
-  const proof = { token, certificate: deps.certificateOf(ctx.req) };
+  const proof = { token: bearerIn(ctx), certificate: deps.certificateOf(ctx.req) };
   return { clientId: await deps.authorize(proof, pollScope), resourceServer: undefined };
-}
-
-/** RFC 6749 §2.3.1: both parts are form-encoded within. */
-function credentialsIn(encoded: string | undefined): { id: string; secret: string } | undefined {
-  if (encoded === undefined) return undefined;
-  const [name = '', ...rest] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
-  if (name === '' || rest.length === 0) return undefined;
-  try {
-    const decode = (part: string) => decodeURIComponent(part.replaceAll('+', ' '));
-    return { id: decode(name), secret: decode(rest.join(':')) };
-  } catch {
-    return undefined;
-  }
 }
 
 const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
@@ -150,10 +134,13 @@ function refuse(ctx: Koa.Context, error: unknown, audit: Recorder): void {
   const request = currentRequest();
   const reason = reasonOf(error);
   if (request !== undefined) request.reason ??= reason;
-  audit.record({
-    ...{ type: 'security_event.poll_refused', outcome: 'refused', actor: { type: 'client' } },
-    detail: { error: code, reason },
-  });
+  // Those are told of once for all of them: rate_limit.exceeded.
+  if (code !== 'too_many_requests') {
+    audit.record({
+      ...{ type: 'security_event.poll_refused', outcome: 'refused', actor: { type: 'client' } },
+      detail: { error: code, reason },
+    });
+  }
   if (code === 'invalid_token') ctx.set('WWW-Authenticate', 'Bearer error="invalid_token"');
   ctx.status = status;
   ctx.body = {

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Problem } from '../problem.ts';
 import type { DeliveryMetrics, OutboxChanges, Recorder, SignToken } from './event-ports.ts';
+import { createEventTokens } from './event-tokens.ts';
 import type { Outbox } from './outbox-store.ts';
-import { claimsOf, errorCodeIn } from './security-event.ts';
+import { errorCodeIn } from './security-event.ts';
 import type { EventStream, Receiver } from './security-event.ts';
 import type { EventStreamStore } from './stream-store.ts';
 
@@ -60,7 +61,8 @@ const mostWaiting = 2;
 
 /** Answers polls (RFC 8936). */
 export function createPolls(deps: Dependencies): Polls {
-  const { issuer, streams, outbox, sign, waitMs } = deps;
+  const { streams, outbox, waitMs } = deps;
+  const tokensOf = createEventTokens(deps);
   const waiting = createWaiting(deps.changes);
 
   async function streamOf(receiver: Receiver, id: string | undefined): Promise<EventStream> {
@@ -74,27 +76,23 @@ export function createPolls(deps: Dependencies): Polls {
 
   async function answer(stream: EventStream, maxEvents: number): Promise<PollAnswer> {
     const { events, more } = await outbox.heads(stream.id, maxEvents);
-    const sets = await Promise.all(
-      events.map(async (event) => {
-        const { algorithm, jti } = event;
-        const claims = claimsOf(event, issuer);
-        return [jti, await sign({ type: 'secevent+jwt', algorithm, claims })] as const;
-      }),
-    );
-    return { sets: Object.fromEntries(sets), ...(more ? { moreAvailable: true } : {}) };
+    return { sets: await tokensOf(events), ...(more ? { moreAvailable: true } : {}) };
   }
 
   return {
     async poll({ receiver, id }, { maxEvents, returnImmediately, ...told }, over) {
       const stream = await streamOf(receiver, id);
       await settle(stream, told, deps);
+      // What comes while we look is heard: the change is waited for from before the look on.
+      let change = waiting.change();
       const first = await answer(stream, maxEvents);
       const isWorthIt = maxEvents > 0 && !returnImmediately && Object.keys(first.sets).length === 0;
       if (!isWorthIt || !waiting.enter(stream.id)) return first;
       const until = AbortSignal.any([over, AbortSignal.timeout(waitMs)]);
       try {
         let found = first;
-        while (Object.keys(found.sets).length === 0 && (await waiting.next(until))) {
+        while (Object.keys(found.sets).length === 0 && (await waiting.until(change, until))) {
+          change = waiting.change();
           found = await answer(stream, maxEvents);
         }
         return found;
@@ -119,14 +117,15 @@ async function settle(
     const settled = await outbox.acknowledge(id, acknowledged);
     metrics.securityEventDeliveries.increment({ delivery, outcome: 'delivered' }, settled);
   }
-  for (const [jti, { err }] of Object.entries(refused)) {
-    const reason = errorCodeIn(err) ?? 'refused';
-    const lost = await outbox.refuse(id, jti, reason);
-    if (lost === undefined) continue;
+  const reasons = Object.entries(refused).map(
+    ([jti, { err }]) => [jti.toLowerCase(), errorCodeIn(err) ?? 'refused'] as const,
+  );
+  if (reasons.length === 0) return;
+  for (const { consentId, jti, reason } of await outbox.refuse(id, Object.fromEntries(reasons))) {
     metrics.securityEventDeliveries.increment({ delivery, outcome: 'rejected' });
     audit.record({
       ...{ type: 'security_event.lost', outcome: 'error', actor: { type: 'system' } },
-      detail: { stream: id, consent: lost.consentId, jti, reason },
+      detail: { stream: id, consent: consentId, jti, reason },
     });
   }
 }
@@ -154,10 +153,12 @@ function createWaiting(changes: OutboxChanges) {
       if (left === 0) counts.delete(streamId);
       else counts.set(streamId, left);
     },
-    /** Waits for the next moment in which it is worth to look; false when it is over. */
-    async next(until: AbortSignal): Promise<boolean> {
-      const over = AbortSignal.any([until, closing.signal]);
-      const signal = AbortSignal.any([over, wake.signal]);
+    /** Aborted by the next change from now on. */
+    change: (): AbortSignal => wake.signal,
+    /** Waits for the next moment in which it is worth to look, which is `change` at the latest; false when it is over. */
+    async until(change: AbortSignal, end: AbortSignal): Promise<boolean> {
+      const over = AbortSignal.any([end, closing.signal]);
+      const signal = AbortSignal.any([over, change]);
       await wait(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
       return !over.aborted;
     },

@@ -11,17 +11,26 @@ interface Dependencies {
   outbox: Pick<Outbox, 'authorizationOf'>;
 }
 
-/** One attempt to push an event (RFC 8935 §2.1); never rejects. `problem` is for the log. */
-export type Push = (event: ClaimedEvent) => Promise<Verdict & { problem?: unknown }>;
+/**
+ * One attempt to push an event (RFC 8935 §2.1), of which nothing goes on after `endsAt` by `performance.now()`; never rejects.
+ * `problem` is for the log.
+ */
+export type Push = (
+  event: ClaimedEvent,
+  endsAt: number,
+) => Promise<Verdict & { problem?: unknown }>;
 
 /** Pushes events to where their streams say. */
 export function createPush({ issuer, sign, fetch, outbox }: Dependencies): Push {
-  async function send(event: ClaimedEvent): Promise<Verdict> {
+  async function send(event: ClaimedEvent, endsAt: number): Promise<Verdict> {
     const authorization = outbox.authorizationOf(event);
     const claims = claimsOf(event, issuer);
     const body = await sign({ type: 'secevent+jwt', algorithm: event.algorithm, claims });
+    const leftMs = Math.floor(endsAt - performance.now());
+    // A signer may be slow; by then another process may have sent it, and what follows.
+    if (leftMs <= 0) throw new Error('the signature came too late to send it');
     const response = await fetch(event.endpoint, {
-      method: 'POST',
+      ...{ method: 'POST', signal: AbortSignal.timeout(leftMs) },
       headers: {
         'content-type': 'application/secevent+jwt',
         accept: 'application/json',
@@ -33,8 +42,8 @@ export function createPush({ issuer, sign, fetch, outbox }: Dependencies): Push 
     return verdictOf(response.status, error);
   }
 
-  return (event) =>
-    send(event).catch((problem: unknown) => ({
+  return (event, endsAt) =>
+    send(event, endsAt).catch((problem: unknown) => ({
       ...({ outcome: 'failed', concerns: 'receiver' } as const),
       reason: reasonOf(problem),
       problem,

@@ -93,12 +93,16 @@ export interface ConsentEvent {
 /** What the URI of every event begins with; the move follows. */
 const eventPrefix = 'urn:countersign:event:consent:';
 
+/** Their reason is the bank's own name for a payment. */
+const movesWithoutReason: readonly string[] = ['consume'];
+
 /**
  * The claims of a Security Event Token (RFC 8417 §2.2, `sub_id` by RFC 9493 §3.2.4). No event of CAEP or RISC says that
  * somebody's permission has changed, so the event is ours. It has ids alone: who the customer is, is not in it.
  */
 export function claimsOf(event: ConsentEvent, issuer: string): Record<string, unknown> {
-  const { consentId, version, state, consentType, clientId, by, reason } = event;
+  const { consentId, version, state, consentType, clientId, by } = event;
+  const reason = movesWithoutReason.includes(event.move) ? null : event.reason;
   return {
     iss: issuer,
     aud: event.audience,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Sql, SqlValue, Statement } from '../database/sql.ts';
 import { Problem } from '../problem.ts';
 import type { Encryption } from '../security/encryption.ts';
@@ -32,7 +33,10 @@ export interface EventStreamStore {
   listOf(receiver: Receiver): Promise<EventStream[]>;
   /** Problems 'event_stream_exists'; 'event_stream_invalid' where there is no such client or resource server. */
   insert(draft: StreamDraft): Promise<void>;
-  /** Inserts or replaces what the static file declares; whether it is paused stays. Problems as with insert. */
+  /**
+   * Inserts or replaces what the static file declares, and tries a receiver at once of which something has changed; whether it
+   * is paused stays. Problems as with insert.
+   */
   save(draft: StreamDraft): Promise<void>;
   /** Replaces what is named; the rest, and what waits, stays. Whether there is such a stream. */
   update(id: string, change: StreamChange): Promise<boolean>;
@@ -54,6 +58,10 @@ interface Row {
   source: string;
 }
 
+interface HeldRow extends Row {
+  authorization: Uint8Array | null;
+}
+
 type HealthRow = { [K in keyof StreamHealth]: NonNullable<StreamHealth[K]> | null };
 
 const columns = `id, client_id AS "clientId", resource_server_identifier AS "resourceServer", delivery, endpoint,
@@ -65,13 +73,15 @@ const insert = `INSERT INTO event_streams AS held
 
 const statements = {
   find: `SELECT ${columns} FROM event_streams WHERE id = $1`,
+  held: `SELECT ${columns}, "authorization" FROM event_streams WHERE id = $1`,
   list: `SELECT ${columns} FROM event_streams ORDER BY id`,
   listOf: `SELECT ${columns} FROM event_streams
     WHERE client_id = $1 OR resource_server_identifier = $2 ORDER BY id`,
   insert,
   save: `${insert} ON CONFLICT (id) DO UPDATE SET client_id = EXCLUDED.client_id,
     resource_server_identifier = EXCLUDED.resource_server_identifier, delivery = EXCLUDED.delivery,
-    endpoint = EXCLUDED.endpoint, "authorization" = EXCLUDED."authorization", algorithm = EXCLUDED.algorithm
+    endpoint = EXCLUDED.endpoint, "authorization" = EXCLUDED."authorization", algorithm = EXCLUDED.algorithm,
+    failures = 0, retry_at = NULL
     WHERE held.source = EXCLUDED.source`,
   update: `UPDATE event_streams SET endpoint = COALESCE($2, endpoint), "authorization" = COALESCE($3, "authorization"),
     algorithm = COALESCE($4, algorithm), failures = 0, retry_at = NULL WHERE id = $1`,
@@ -105,7 +115,7 @@ export function sealedFor(streamId: string): string {
 
 interface Dependencies {
   sql: Sql;
-  encryption: Pick<Encryption, 'seal'>;
+  encryption: Pick<Encryption, 'seal' | 'open'>;
 }
 
 /** The store of event streams. */
@@ -129,13 +139,32 @@ export function createEventStreamStore({ sql, encryption }: Dependencies): Event
     if (written === 0) throw new Problem('event_stream_exists', { detail: draft.id });
   }
 
+  /** Whether `draft` is what is kept. A secret that no key opens any more is not. */
+  async function isHeld(draft: StreamDraft): Promise<boolean> {
+    const [row] = await sql.rows<HeldRow>(statement('held'), [draft.id]);
+    if (row === undefined) return false;
+    const { status: _status, ...stream } = asStream(row);
+    try {
+      const authorization =
+        row.authorization && encryption.open(row.authorization, sealedFor(row.id));
+      return isDeepStrictEqual(
+        { ...stream, authorization: authorization ?? undefined },
+        { ...draft },
+      );
+    } catch {
+      return false;
+    }
+  }
+
   return {
     find: async (id) => (isStreamId(id) ? (await rows('find', [id]))[0] : undefined),
     list: () => rows('list', []),
     listOf: ({ clientId, resourceServer }) =>
       rows('listOf', [clientId ?? null, resourceServer ?? null]),
     insert: (draft) => write('insert', draft),
-    save: (draft) => write('save', draft),
+    async save(draft) {
+      if (!(await isHeld(draft))) await write('save', draft);
+    },
     async update(id, { endpoint, authorization, algorithm }) {
       const sealed =
         authorization === undefined ? null : encryption.seal(authorization, sealedFor(id));

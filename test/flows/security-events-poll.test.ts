@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
+import { clientCertificate } from '../support/certificates.ts';
 import { bankApi, lodgeAccess, startConsentServer, ukAccess } from '../support/consents.ts';
 import type { ConsentServer, Tpp } from '../support/consents.ts';
 import { movesOf, verifiedEvent } from '../support/event-receiver.ts';
@@ -8,15 +10,37 @@ import { streamDraft } from '../support/events.ts';
 import { auditOf, basic, rows, send } from '../support/protocol.ts';
 import type { Answer } from '../support/protocol.ts';
 
+const certificateApi = 'https://certificate-api.example.com';
 const pollPath = '/events/v1/poll';
 
 let world: ConsentServer;
+let serverCertificate: IssuedCertificate;
 
 beforeAll(async () => {
-  world = await startConsentServer({ environment: { COUNTERSIGN_EVENTS_POLL_WAIT: '20' } });
-  const { eventStreams } = world.server.running.app;
+  const subject = 'CN=certificate-rs,O=Bank,C=GB';
+  world = await startConsentServer({
+    environment: { COUNTERSIGN_EVENTS_POLL_WAIT: '20' },
+    clients: [
+      {
+        metadata: {
+          ...{ client_id: 'certificate-rs', grant_types: [] },
+          ...{ token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: subject },
+        },
+      },
+    ],
+  });
+  const { eventStreams, resourceServers } = world.server.running.app;
+  await resourceServers.insert({
+    ...{ identifier: certificateApi, name: 'API', scopes: { accounts: {} }, source: 'operator' },
+    ...{ accessTokenFormat: 'jwt', accessTokenTtlSeconds: 600, signingAlgorithm: 'RS256' },
+    introspectionClientId: 'certificate-rs',
+  });
+  serverCertificate = await clientCertificate(world.server.certificates.authority, { subject });
   const delivery = 'poll';
   await eventStreams.insert(streamDraft({ id: 'bank', resourceServer: bankApi, delivery }));
+  await eventStreams.insert(
+    streamDraft({ id: 'certified', resourceServer: certificateApi, delivery }),
+  );
   await eventStreams.insert(streamDraft({ id: 'aisp', clientId: 'aisp', delivery }));
   await eventStreams.insert(streamDraft({ id: 'other', clientId: 'other', delivery }));
   await eventStreams.insert(streamDraft({ id: 'pushed', clientId: 'other' }));
@@ -171,6 +195,24 @@ describe('A resource server that polls', () => {
     expect([...movesOf(events, mine), ...movesOf(events, others)]).toEqual(['create', 'create']);
     for (const jwt of Object.values(setsIn(polled))) {
       await verifiedEvent(world.server, jwt, bankApi);
+    }
+  });
+
+  it('proves itself by the certificate with which it introspects, over mTLS only', async () => {
+    const { server, tpp } = world;
+    const id = await lodgeAccess(tpp);
+    const poll = (origin: string, certificate: IssuedCertificate) => {
+      const init = { method: 'POST', headers: json, body: JSON.stringify(now) };
+      return send(server.fetch(certificate), origin + pollPath, init);
+    };
+    const polled = await poll(server.mtlsOrigin, serverCertificate);
+    expect(polled.status).toBe(200);
+    expect(movesOf(eventsIn(polled), id)).toEqual(['create']);
+    for (const refused of [
+      await poll(server.issuer, serverCertificate),
+      await poll(server.mtlsOrigin, tpp.certificate),
+    ]) {
+      expect(refused).toMatchObject({ status: 401, body: { err: 'authentication_failed' } });
     }
   });
 

@@ -270,37 +270,40 @@ describe('What is too old', () => {
   });
 });
 
-describe('A stream', () => {
-  it('is refused for a receiver that is none, and under an id that is taken', async () => {
-    const { streams } = world;
-    for (const draft of [{ clientId: 'nobody' }, { resourceServer: 'https://nobody.test' }]) {
-      await expect(streams.insert(streamDraft({ id: 'new', ...draft }))).rejects.toMatchObject({
-        code: 'event_stream_invalid',
-      });
-    }
-    const taken = streamDraft({ id: 'of-tpp', clientId: 'tpp' });
-    await expect(streams.insert(taken)).rejects.toMatchObject({ code: 'event_stream_exists' });
-    await expect(streams.save({ ...taken, source: 'file' })).rejects.toMatchObject({
-      code: 'event_stream_exists',
-    });
+describe('What its receiver will never take', () => {
+  it('is settled once, each with its reason', async () => {
+    await lodge(payment);
+    await lodge(payment);
+    const { outbox, elsewhere } = world;
+    const [one, two] = (await outbox.heads('of-payments', 10)).events;
+    if (one === undefined || two === undefined) throw new Error('nothing waits');
+    const reasons = { [one.jti]: 'invalid_request', [two.jti]: 'invalid_key' };
+    expect(await outbox.refuse('of-tpp', reasons)).toEqual([]);
+    const refused = values(
+      await atOnce(6, [outbox, elsewhere], (of) => of.refuse('of-payments', reasons)),
+    ).flat();
+    const told = refused.map(({ jti, reason, consentId }) => [jti, reason, consentId]);
+    expect(told.toSorted()).toEqual(
+      [
+        [one.jti, 'invalid_request', one.consentId],
+        [two.jti, 'invalid_key', two.consentId],
+      ].toSorted(),
+    );
+    expect((await outbox.heads('of-payments', 10)).events).toEqual([]);
   });
 
-  it('keeps its secret sealed', async () => {
-    const authorization = 'Bearer a-secret-of-the-receiver-0123456789';
-    await world.streams.insert(
-      streamDraft({ id: 'with-secret', clientId: 'other', authorization }),
-    );
-    await lodge(terms, 'other');
-    const [row] = await ground.prisma.$queryRaw<{ text: string }[]>`
-      SELECT encode("authorization", 'escape') || event_streams::text AS text FROM event_streams
-      WHERE id = 'with-secret'`;
-    expect(row?.text).not.toContain('a-secret');
-    const claimed = (await world.claim()).find(({ streamId }) => streamId === 'with-secret');
-    if (claimed === undefined) throw new Error('nothing was claimed');
-    expect(world.outbox.authorizationOf(claimed)).toBe(authorization);
-    // Moved to another stream it is worth nothing.
-    const moved = { ...claimed, streamId: 'of-other' };
-    expect(() => world.outbox.authorizationOf(moved)).toThrow();
-    expect(await world.streams.delete('with-secret')).toBe(true);
+  it('is not rejected by a process that was too slow', async () => {
+    await lodge();
+    const { outbox, elsewhere } = world;
+    const brief = { busy: ['of-accounts'], perStream: 8, limit: 8, leaseMs: 0 };
+    const [late] = await outbox.claim(brief);
+    const [next] = await elsewhere.claim(brief);
+    if (late === undefined || next === undefined) throw new Error('nothing was claimed');
+    await elsewhere.delivered(next);
+    expect(await outbox.rejected(late, 'invalid_audience')).toBe(false);
+    await lodge();
+    const [other] = await outbox.claim(brief);
+    if (other === undefined) throw new Error('nothing was claimed');
+    expect(await outbox.rejected(other, 'invalid_audience')).toBe(true);
   });
 });

@@ -17,6 +17,15 @@ const event: ConsentEvent = {
 };
 
 describe('An event', () => {
+  it('keeps the bank’s name for a payment to itself', () => {
+    const bodyOf = (move: string) =>
+      Object.values(
+        claimsOf({ ...event, move, reason: 'pay-1' }, 'x')['events'] as Record<string, unknown>,
+      )[0];
+    expect(bodyOf('consume')).not.toHaveProperty('reason');
+    expect(bodyOf('revoke')).toHaveProperty('reason', 'pay-1');
+  });
+
   it('of which nobody asked has a transaction of its own, and no reason', () => {
     expect(claimsOf(event, 'https://issuer.test')).toEqual({
       ...{ iss: 'https://issuer.test', aud: 'tpp', jti: 'j', iat: 1_700_000_001, txn: 'c:2' },
