@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
+import { createKeyProofs } from './key-proofs.ts';
 import type { KeyRingStore, OpenedKey } from './key-ring-store.ts';
 import type { ProcessStore } from './process-store.ts';
 import {
@@ -10,7 +11,6 @@ import {
   publishedKeys,
   readRing,
   signableKids,
-  unprovenKeys,
   versionOf,
   withKnownKeys,
 } from './ring-reading.ts';
@@ -118,7 +118,7 @@ function createFollower({ store, processes, changes, logger, signers }: Dependen
   let reportedAt = -Infinity;
   let reported = '';
   const told = new Set<string>();
-  const proofs = createProofs({ signers, logger });
+  const proofs = createKeyProofs({ signers, logger });
 
   async function report(published: readonly string[]): Promise<void> {
     await processes.report({ ...self, published });
@@ -166,33 +166,6 @@ function createFollower({ store, processes, changes, logger, signers }: Dependen
       ring = read;
       const signable = signableKids(ring, await proofs.of(ring));
       if (isOther || isDue || signable.join() !== reported) await report(signable);
-    },
-  };
-}
-
-/** Has a key that is kept elsewhere sign once before this process says that it could. */
-function createProofs({ signers, logger }: Pick<Dependencies, 'signers' | 'logger'>) {
-  const proven = new Set<string>();
-  const told = new Set<string>();
-
-  async function prove(key: OpenedKey): Promise<void> {
-    try {
-      await signers.prove(key);
-      proven.add(key.kid);
-    } catch (error) {
-      // Once a key, because it is tried with every look.
-      if (told.has(key.kid)) return;
-      told.add(key.kid);
-      logger.error('An announced key does not sign from here', { kid: key.kid, error });
-    }
-  }
-
-  return {
-    areLacking: (ring: readonly OpenedKey[]) => unprovenKeys(ring, proven).length > 0,
-    /** The kids that did, after the others were tried. */
-    async of(ring: readonly OpenedKey[]): Promise<ReadonlySet<string>> {
-      for (const key of unprovenKeys(ring, proven)) await prove(key);
-      return proven;
     },
   };
 }

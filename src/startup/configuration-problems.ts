@@ -8,6 +8,7 @@ import { Problem } from '../problem.ts';
 import { readTruststore } from '../tls/truststore.ts';
 import { edgeSettings } from './edge-settings.ts';
 import { Refusal, gatherMaterial, keyFilesOf } from './material.ts';
+import { certificateProblems } from './named-certificates.ts';
 import { proxyProblems } from './proxy-problems.ts';
 import { rateLimitSettings } from './rate-limit-settings.ts';
 import { registrationSettings } from './registration-settings.ts';
@@ -92,6 +93,11 @@ const truststore: Check = ({ clientTruststore }, clock) => {
   }
 };
 
+const furtherCertificates: Check = (configuration) => {
+  const problems = certificateProblems(configuration);
+  if (problems.length > 0) throw new Refusal(problems);
+};
+
 const proxies: Check = (configuration, clock) => {
   const problems = proxyProblems(configuration, clock);
   if (problems.length > 0) throw new Refusal(problems);
@@ -128,6 +134,7 @@ const checks: readonly Check[] = [
   material,
   serverCertificate,
   truststore,
+  furtherCertificates,
   staticFile,
   proxies,
   signers,

@@ -78,11 +78,13 @@ export async function startServer(
     readiness: () => readinessOf(state, deps.metrics),
   });
   await operations.listen();
+  const opened: Closing[] = [() => operations.close()];
   try {
     const material = await gather();
     const database = await openConfiguredDatabase(configuration, deps.logger);
+    opened.push(() => database.close());
     state.database = database;
-    const running = await serve(configuration, { material, database, deps });
+    const running = await serve(configuration, { material, database, deps, opened });
     state.phase = 'serving';
     return {
       app: running.app,
@@ -95,22 +97,25 @@ export async function startServer(
       },
     };
   } catch (error) {
-    const closing = [async () => state.database?.close(), () => operations.close()];
-    await runAll(closing).catch((failure: unknown) => {
+    await runAll(opened.toReversed()).catch((failure: unknown) => {
       deps.logger.warn('A start that failed left something open', { error: failure });
     });
     throw error;
   }
 }
 
+type Closing = () => Promise<unknown>;
+
 interface Foundation {
   material: Material;
   database: OpenDatabase;
   deps: ServerDependencies;
+  /** Takes what closes each part as it is opened: what stays open keeps a process alive whose start failed. */
+  opened: Closing[];
 }
 
 async function serve(configuration: Configuration, foundation: Foundation) {
-  const { material, database, deps } = foundation;
+  const { material, database, deps, opened: closings } = foundation;
   const { logger, metrics, clock, developmentRoutes } = deps;
   const settings = {
     ...appSettings(configuration, material),
@@ -120,24 +125,25 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   const keyRing = await openKeyRing(configuration, material, {
     ...{ prisma: opened.prisma, changes, rereadToken: deps.rereadSignerToken, ...deps },
   });
-  const { ring } = keyRing;
+  closings.push(() => keyRing.stop());
   const revocation = createRenewableRevocation(configuration, material.clientTruststore, deps);
   await revocation.preload();
   const app = await createApp(settings, {
-    ...{ database: opened, changes, keyRing: ring, logger, metrics, clock },
+    ...{ database: opened, changes, keyRing: keyRing.ring, logger, metrics, clock },
     revocation,
   });
+  const background = backgroundOf(app);
+  closings.push(() => app.audit.close(), ...background.stops.toReversed());
   changes.start();
   await deps.prepare(app);
   const secrets = createSecretWatch({ material, prisma: opened.prisma, ...deps });
   await secrets.start();
-  const servers = createServers(app, material, deps);
-  const ports = await listenOnBoth(servers, configuration);
-  const further = furtherCertificates(configuration, clock);
+  closings.push(() => secrets.stop());
+  const further = furtherCertificates(configuration, clock); // before anybody is answered
+  const { servers, ports } = await openDoors(configuration, app, foundation);
   const certificates = watchCertificates({ servers, app, revocation, further }, foundation);
   certificates.start();
-  ring.start(app.replaceKeys);
-  const background = backgroundOf(app);
+  keyRing.ring.start(app.replaceKeys);
   background.start();
   const cleanup = startCleanup(configuration, { database, deps });
   const upkeep = startUpkeep(configuration, app, deps);
@@ -201,6 +207,17 @@ function watchCertificates(
       revocation.replaceTruststore(pem);
     },
   });
+}
+
+async function openDoors(
+  configuration: Configuration,
+  app: App,
+  { material, deps, opened }: Foundation,
+) {
+  const servers = createServers(app, material, deps);
+  const ports = await listenOnBoth(servers, configuration);
+  opened.push(() => drain([servers.public, servers.mtls], 0));
+  return { servers, ports };
 }
 
 /** Both doors or none: one that stays open keeps a process alive that has given its database up. */

@@ -15,6 +15,9 @@ interface Surroundings {
   rereadToken?: (() => string | undefined) | undefined;
 }
 
+/** Between two readings of the key service's token while it is refused: each reads the whole configuration. */
+const rereadMs = 1000;
+
 /** Signatures wait no longer than a client does. */
 const maxWaiting = 500;
 
@@ -49,6 +52,7 @@ function remoteSigner(configuration: Configuration, rereadToken: Surroundings['r
   const { signerCertificate, signerPrivateKey } = configuration;
   if (url === undefined || signerToken === undefined) return undefined;
   let token = signerToken;
+  let readAt = -Infinity;
   const send = createOutboundFetch({
     allowedHosts: [new URL(url).host],
     truststorePem: configuration.signerTruststore,
@@ -64,7 +68,11 @@ function remoteSigner(configuration: Configuration, rereadToken: Surroundings['r
   return createRemoteSigner({
     ...{ url, keyPrefix, send, timeoutMs: configuration.signerTimeoutMs },
     token: () => token,
-    renewToken: () => (token = rereadToken?.() ?? token),
+    renewToken() {
+      if (performance.now() - readAt < rereadMs) return token;
+      readAt = performance.now();
+      return (token = rereadToken?.() ?? token);
+    },
   });
 }
 

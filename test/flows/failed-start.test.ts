@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startAuthorizationServer } from '../support/server.ts';
 
@@ -29,5 +29,28 @@ describe('A start that finds the second of its two doors taken', () => {
     });
     await expect(start).rejects.toMatchObject({ code: 'already_running' });
     await expect(takePort(Number(port))).resolves.toBe(port);
+  });
+
+  it('leaves no connection to the store of the rate limits, which would keep the process alive', async () => {
+    const sockets = new Set<Socket>();
+    let connections = 0;
+    const store = createServer((socket) => {
+      connections += 1;
+      sockets.add(socket.on('error', () => undefined).resume());
+      socket.once('close', () => sockets.delete(socket));
+    });
+    await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+    taken.push(store);
+    const { port } = store.address() as AddressInfo;
+    const start = startAuthorizationServer({
+      environment: {
+        COUNTERSIGN_MTLS_PORT: await takePort(),
+        COUNTERSIGN_RATE_LIMIT_STORE: 'redis',
+        COUNTERSIGN_RATE_LIMIT_REDIS_URL: `redis://127.0.0.1:${String(port)}`,
+      },
+    });
+    await expect(start).rejects.toMatchObject({ code: 'already_running' });
+    await expect.poll(() => sockets.size).toBe(0);
+    expect(connections).toBe(1);
   });
 });

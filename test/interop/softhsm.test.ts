@@ -2,6 +2,9 @@ import * as openid from 'openid-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { signingAlgorithms } from '../../src/signing-keys/key-ring.ts';
+import { createPkcs11Signer } from '../../src/signing-keys/signers/pkcs11-signer.ts';
+import { faultOf } from '../../src/signing-keys/signers/signer.ts';
+import type { KeptKey, Signer } from '../../src/signing-keys/signers/signer.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import { kidsOf, operatorBeside, verifies } from '../support/key-ring.ts';
 import { authorizationRequest } from '../support/openid.ts';
@@ -9,10 +12,24 @@ import { kidOf, metricsOf, signingWorld } from '../support/signing-world.ts';
 import type { SigningWorld } from '../support/signing-world.ts';
 import { stored } from '../support/stored.ts';
 import { clientOf } from '../support/tokens.ts';
+import { runCommand } from './support/command.ts';
 import { softHsm } from './support/soft-hsm.ts';
 import type { SoftHsm } from './support/soft-hsm.ts';
 
 const within = { timeout: 20_000, interval: 50 };
+
+const data = Buffer.from('what is signed');
+const signable = { publicJwk: { kty: 'RSA' }, privateJwk: undefined, reference: undefined };
+
+/** The processes of ours that hold the token: children of this one. */
+async function tokenProcesses(): Promise<number[]> {
+  const { stdout } = await runCommand('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)]);
+  return stdout
+    .split('\n')
+    .filter((line) => line.includes('pkcs11-process'))
+    .map((line) => Number.parseInt(line, 10))
+    .toSorted((a, b) => a - b);
+}
 
 let hsm: SoftHsm;
 let world: SigningWorld;
@@ -129,6 +146,51 @@ describe('A token that was taken out', () => {
     await expect
       .poll(() => operator.rotation.rotate('EdDSA').then(({ stage }) => stage, String), within)
       .toBe('active');
+  });
+});
+
+describe('The process that holds the token', () => {
+  const signer = (): Signer =>
+    createPkcs11Signer({
+      library: hsm.environment['COUNTERSIGN_PKCS11_LIBRARY'] ?? '',
+      token: hsm.environment['COUNTERSIGN_PKCS11_TOKEN'] ?? '',
+      pin: hsm.environment['COUNTERSIGN_PKCS11_PIN'] ?? '',
+      timeoutMs: 10_000,
+    });
+
+  it('goes on signing after a question about a key that is not there, and is not started anew', async () => {
+    const before = await tokenProcesses();
+    const own = signer();
+    const made = await own.generate('PS256');
+    const [pid] = (await tokenProcesses()).filter((one) => !before.includes(one));
+    const key = { ...signable, ...made };
+    const absent = own.open({ ...key, reference: 'ff'.repeat(16) });
+    const asked = Array.from({ length: 40 }, (_, turn) =>
+      turn % 8 === 3
+        ? absent(data).catch(faultOf)
+        : own
+            .open(key)(data)
+            .then(({ length }) => length),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers).toEqual(answers.map((_, turn) => (turn % 8 === 3 ? 'refused' : 256)));
+    expect(await tokenProcesses()).toContain(pid);
+    await own.discard(made as KeptKey);
+    await own.close();
+    expect(await tokenProcesses()).toEqual(before);
+  });
+
+  it('is started anew when it died while nothing was asked of it', async () => {
+    const before = await tokenProcesses();
+    const own = signer();
+    const made = await own.generate('ES256');
+    const sign = own.open({ ...signable, ...made });
+    const [pid = 0] = (await tokenProcesses()).filter((one) => !before.includes(one));
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(tokenProcesses, within).toEqual(before);
+    expect((await sign(data)).length).toBe(64);
+    await own.discard(made as KeptKey);
+    await own.close();
   });
 });
 

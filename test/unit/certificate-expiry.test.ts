@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { issueClientCertificate } from '../../src/development/certificate-authority.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
+import { configurationProblems } from '../../src/startup/configuration-problems.ts';
 import { furtherCertificates } from '../../src/startup/named-certificates.ts';
 import { createServedCertificates } from '../../src/startup/served-certificates.ts';
 import { createTestCertificates } from '../support/certificates.ts';
@@ -92,6 +93,30 @@ it('Every certificate that is configured is measured, and told when it ends', as
   expect(warned.map(({ certificate }) => certificate).sort()).toEqual(
     expect.arrayContaining(['accounts_client', 'key_service_client', 'server']),
   );
+});
+
+it('What is only measured keeps no server from starting: ended, pinned, unreadable; the last is told', async () => {
+  const { authority, server } = await createTestCertificates();
+  const ended = await issueClientCertificate(authority, {
+    subject: 'CN=ended',
+    notAfter: new Date(systemClock.now().getTime() - 86_400_000),
+    clock: { now: () => new Date(systemClock.now().getTime() - 10 * 86_400_000) },
+  });
+  const environment = {
+    COUNTERSIGN_SIGNER_TRUSTSTORE: ended.certificatePem,
+    COUNTERSIGN_OUTBOUND_TRUSTSTORE: server.certificatePem,
+    COUNTERSIGN_ACCOUNTS_CERTIFICATE: 'no certificate',
+  };
+  const loaded = loadConfiguration(environment);
+  if (!loaded.ok) throw new Error(loaded.problems.join());
+  const measured = furtherCertificates(loaded.configuration, systemClock);
+  expect(measured.map(({ name }) => name)).toEqual([
+    'key_service_authorities',
+    'outbound_authorities',
+  ]);
+  expect(await configurationProblems(environment, systemClock)).toEqual([
+    "COUNTERSIGN_ACCOUNTS_CERTIFICATE can't be read: give it as PEM",
+  ]);
 });
 
 function endOf(pem: string): number {

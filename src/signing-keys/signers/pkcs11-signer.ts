@@ -2,10 +2,11 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
+import type { Problem } from '../../problem.ts';
 import type { PublicJwk } from '../key-ring.ts';
 import type { TokenAnswer, TokenCall } from './pkcs11-process.ts';
 import type { TokenAddress } from './pkcs11-token.ts';
-import { generateMs, referenceOf, signerFailure } from './signer.ts';
+import { faultOf, generateMs, referenceOf, signerFailure } from './signer.ts';
 import type { Signer } from './signer.ts';
 
 interface Settings extends TokenAddress {
@@ -17,9 +18,20 @@ const program = path.resolve(import.meta.dirname, 'pkcs11-process.ts');
 /** Between two attempts to open a token that is away. */
 const retryMs = 500;
 
+/** How long the library may take to end its sessions with the token. */
+const farewellMs = 1000;
+
 /**
- * Signs in an HSM, by its PKCS #11 library. The library runs in a process of its own: its calls block, and one that hangs,
- * crashes or has lost its token is ended and started anew, while the server answers other requests.
+ * What says that the token or our sessions with it are gone (PKCS #11 v3.0 §5.1), handles that are void included. All
+ * else is about what was asked: a key that is not there, a mechanism that the token has not.
+ */
+const loss =
+  /CKR_(?:CRYPTOKI|DEVICE|FUNCTION_(?:CANCELED|FAILED)|GENERAL|HOST|(?:KEY|OBJECT)_HANDLE|OPERATION_(?:ACTIVE|NOT)|SESSION|SLOT|TOKEN|USER|VENDOR)/;
+
+/**
+ * Signs in an HSM, by its PKCS #11 library. The library runs in a process of its own: its calls block. One that hangs,
+ * crashes or has lost its token is asked no more, ended with its last answer and started anew, while the server answers
+ * other requests.
  */
 export function createPkcs11Signer({ timeoutMs, ...address }: Settings): Signer {
   const holder = createHolder(address, timeoutMs);
@@ -42,10 +54,7 @@ export function createPkcs11Signer({ timeoutMs, ...address }: Settings): Signer 
     async discard({ algorithm, reference }) {
       await holder.ask({ call: 'discard', key: { algorithm, reference } }, timeoutMs);
     },
-    close() {
-      holder.end();
-      return Promise.resolve();
-    },
+    close: () => holder.close(),
   };
 }
 
@@ -63,12 +72,16 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
       refusal = undefined;
       return talk;
     } catch (error) {
-      talk.end();
+      talk.kill();
       refusal = error;
       // A token that is told a wrong PIN time and again locks itself, for everybody.
       isLockedOut = error instanceof Error && error.message.includes('CKR_PIN_');
       throw error;
     }
+  }
+
+  function forget(talking: Promise<Talk>): void {
+    if (current === talking) current = undefined;
   }
 
   function opened(): Promise<Talk> {
@@ -81,9 +94,11 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
     triedAt = performance.now();
     const opening = open();
     current = opening;
-    opening.catch(() => {
-      if (current === opening) current = undefined;
-    });
+    const forgetIt = (): void => {
+      forget(opening);
+    };
+    // Also when the process dies while nobody asks it: the next signature is not to fail for that.
+    opening.then((talk) => talk.over).then(forgetIt, forgetIt);
     return opening;
   }
 
@@ -94,20 +109,19 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
       try {
         return await talk.ask(question, patienceMs);
       } catch (error) {
-        // Sessions and handles of a token that was taken away are void when it is back.
-        if (current === talking) current = undefined;
-        talk.end();
+        if (faultOf(error) !== 'refused') {
+          // Sessions and handles of a token that was taken away are void when it is back.
+          forget(talking);
+          talk.retire();
+        }
         throw error;
       }
     },
-    end() {
-      current?.then(
-        (talk) => {
-          talk.end();
-        },
-        () => undefined,
-      );
+    async close() {
+      const closing = current?.then((talk) => talk.close()).catch(() => undefined);
       current = undefined;
+      // One that hangs while it opens is left to itself: it ends with its channel.
+      if (closing !== undefined) await within(closing, farewellMs * 2).catch(() => undefined);
     },
   };
 }
@@ -115,13 +129,20 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
 /** A process that holds the token, and what is asked of it. */
 interface Talk {
   ask(question: TokenCall, patienceMs: number): Promise<unknown>;
-  end(): void;
+  /** Ends it when all that it was asked is answered or out of time; it is to be asked no more. */
+  retire(): void;
+  /** Lets it take leave of the token. */
+  close(): Promise<void>;
+  kill(): void;
+  /** Resolves when the process has ended. */
+  over: Promise<void>;
 }
 
 function startTalk(): Talk {
   const child = fork(program, { execArgv: [], serialization: 'advanced', stdio: 'ignore' });
   const asked = new Map<number, (reply: TokenAnswer) => void>();
   let count = 0;
+  let isRetired = false;
   // Neither keeps a process alive that has nothing else to do.
   child.unref();
   child.channel?.unref();
@@ -129,43 +150,78 @@ function startTalk(): Talk {
     const reply = message as TokenAnswer;
     asked.get(reply.id)?.(reply);
   });
-  const onLost = (): void => {
-    for (const [id, settle] of asked) settle({ id, ok: false, reason: 'its process ended' });
-  };
-  child.on('exit', onLost).on('error', onLost);
+  const over = endOf(child).then(() => {
+    for (const [id, settle] of asked) settle({ id, ok: false, reason: lost });
+  });
+
+  function kill(): void {
+    child.kill('SIGKILL');
+  }
+
+  /** Called after each answer. */
+  function rest(): void {
+    if (asked.size > 0) return;
+    child.channel?.unref();
+    if (isRetired) kill();
+  }
 
   return {
+    ...{ over, kill },
     ask(question, patienceMs) {
       const id = (count += 1);
       return new Promise((resolve, reject) => {
         child.channel?.ref();
+        const late = `no answer in ${String(patienceMs)} ms`;
         const timer = setTimeout(() => {
-          settle(signerFailure('timeout', `no answer in ${String(patienceMs)} ms`));
+          settle(signerFailure('timeout', late));
         }, patienceMs);
         function settle(failure: Error | undefined, value?: unknown): void {
           clearTimeout(timer);
           asked.delete(id);
-          if (asked.size === 0) child.channel?.unref();
+          rest();
           if (failure === undefined) resolve(value);
           else reject(failure);
         }
         asked.set(id, (reply) => {
           if (reply.ok) settle(undefined, reply.value);
-          else settle(signerFailure('unavailable', reply.reason));
+          else settle(failureFor(question, reply.reason));
         });
         send(child, { id, ...question }, settle);
       });
     },
-    end() {
-      child.kill('SIGKILL');
-      onLost();
+    retire() {
+      isRetired = true;
+      rest();
+    },
+    async close() {
+      child.ref();
+      if (child.connected) child.disconnect();
+      await within(over, farewellMs).catch(kill);
+      await over;
     },
   };
 }
 
+function endOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    const onEnd = (): void => {
+      resolve();
+    };
+    child.once('exit', onEnd).on('error', onEnd);
+  });
+}
+
+const lost = 'its process ended';
+
+/** A token that does not open is away, whatever it says. */
+function failureFor({ call }: TokenCall, reason: string): Problem {
+  const isLoss = call === 'open' || reason === lost || loss.test(reason);
+  return signerFailure(isLoss ? 'unavailable' : 'refused', reason);
+}
+
 function send(child: ChildProcess, message: object, onFailure: (failure: Error) => void): void {
   if (!child.connected) {
-    onFailure(signerFailure('unavailable', 'its process ended'));
+    onFailure(signerFailure('unavailable', lost));
     return;
   }
   child.send(message, (error) => {
@@ -177,7 +233,7 @@ async function within<T>(work: Promise<T>, patienceMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(signerFailure('timeout', 'the token does not open'));
+      reject(signerFailure('timeout', 'the token is slow'));
     }, patienceMs);
   });
   try {

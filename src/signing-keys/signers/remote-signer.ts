@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto';
 import { calculateJwkThumbprint } from 'jose';
 import { publicJwkOf } from '../key-material.ts';
 import type { PublicJwk, SigningAlgorithm } from '../key-ring.ts';
-import { referenceOf, signerFailure } from './signer.ts';
+import { generateMs, referenceOf, signerFailure } from './signer.ts';
 import type { Signer } from './signer.ts';
 
 interface Dependencies {
@@ -53,10 +53,13 @@ export function createRemoteSigner(deps: Dependencies): Signer {
   return {
     async generate(algorithm) {
       const name = `${deps.keyPrefix}-${algorithm.toLowerCase()}`;
-      const isThere = (await ask('GET', `keys/${name}`)) !== undefined;
-      if (isThere) await ask('POST', `keys/${name}/rotate`, {});
-      else await ask('POST', `keys/${name}`, { type: kinds[algorithm].type });
-      const { version, publicJwk } = newestOf(await ask('GET', `keys/${name}`), algorithm);
+      const path = `keys/${name}`;
+      const inTime = AbortSignal.timeout(generateMs); // for all of it
+      const isThere = (await ask('GET', path, undefined, inTime)) !== undefined;
+      if (isThere) await ask('POST', `${path}/rotate`, {}, inTime);
+      else await ask('POST', path, { type: kinds[algorithm].type }, inTime);
+      const found = await ask('GET', path, undefined, inTime);
+      const { version, publicJwk } = newestOf(found, algorithm);
       const kid = await calculateJwkThumbprint(publicJwk);
       const reference = `${name}:${String(version)}`;
       return { kid, algorithm, publicJwk, reference, signer: 'remote' };

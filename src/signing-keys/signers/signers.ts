@@ -124,6 +124,7 @@ export function createSigners({ signers, chosen, limits, metrics }: Dependencies
 /** Remembers whether the last signature failed. */
 function watched(sign: Sign): OpenSigner {
   let isDown = false;
+  let probing: Promise<unknown> | undefined;
   async function signAndTell(data: Uint8Array): Promise<Buffer> {
     try {
       const signature = await sign(data);
@@ -138,7 +139,10 @@ function watched(sign: Sign): OpenSigner {
   return {
     sign: signAndTell,
     async ready() {
-      if (isDown) await signAndTell(probe);
+      if (!isDown) return;
+      // One for all who wait: the signer's places are for signatures.
+      probing ??= signAndTell(probe).finally(() => (probing = undefined));
+      await probing;
     },
   };
 }
