@@ -14,14 +14,20 @@ const handle = api.fetch({ scope: 'accounts' }, (_request, { subject, clientId }
 const read = (name: string) => readFileSync(`${keys}/${name}`);
 const tls = { key: read('server.key'), cert: read('server.crt') };
 const asking = { requestCert: true, rejectUnauthorized: false };
-createServer({ ...tls, ...asking }, ({ method = '', url = '', headers, socket }, response) => {
-  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-  const lines = headers as Record<string, string>;
-  const request = new Request(audience + url, { method, headers: lines });
-  void handle(request, { certificate }).then(async ({ status, headers, body }) => {
-    response.writeHead(status, Object.fromEntries(headers)).end(await new Response(body).text());
-  });
-})
+createServer(
+  { ...tls, ...asking },
+  ({ method = '', url = '', headersDistinct, socket }, response) => {
+    const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+    // All lines of each header: what came twice must not be taken for one.
+    const lines = Object.entries(headersDistinct).flatMap(([name, values = []]) =>
+      values.map((value): [string, string] => [name, value]),
+    );
+    const request = new Request(audience + url, { method, headers: lines });
+    void handle(request, { certificate }).then(async ({ status, headers, body }) => {
+      response.writeHead(status, Object.fromEntries(headers)).end(await new Response(body).text());
+    });
+  },
+)
   .listen(Number(port), 'localhost')
   .once('listening', () => {
     console.log('listening');

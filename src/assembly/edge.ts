@@ -1,5 +1,5 @@
 import type Koa from 'koa';
-import type { AuditEntry, AuditEventType } from '../audit/events.ts';
+import type { AuditEntry } from '../audit/events.ts';
 import { createAccessEndings } from '../edge/access-ended-store.ts';
 import { createEdge } from '../edge/decision.ts';
 import { createEdgeStep } from '../edge/edge-api.ts';
@@ -12,32 +12,13 @@ import type { RequestLimits } from '../rate-limits/request-limits.ts';
 import { networkOf } from '../security/network-of.ts';
 import { keyedDigest } from '../security/secrets.ts';
 import type { ApiKeys } from './api-keys.ts';
+import { endsAccess } from './edge-endings.ts';
 import type { Parts } from './parts.ts';
 import type { RateLimits } from './rate-limits.ts';
 import { servedClients } from './served-clients.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 type EdgeParts = AppDependencies & Parts & { apiKeys: ApiKeys; limits: RateLimits };
-
-/** What ends access, or takes some of it away. */
-const endings: ReadonlySet<AuditEventType> = new Set([
-  'token.revoked',
-  'replay.detected',
-  'consent.changed',
-  'consent.revoked',
-  'consent.expired',
-  'grant.revoked',
-  'grant.replaced',
-  'session.ended',
-  'logout.completed',
-  'client.updated',
-  'client.deleted',
-  'customer.updated',
-  'customer.sessions_ended',
-  'resource_server.updated',
-  'resource_server.deleted',
-  'signing_key.revoked',
-] satisfies AuditEventType[]);
 
 /** The step that answers proxies; none without a policy. */
 export function edgeSteps(settings: AppSettings, parts: EdgeParts): Koa.Middleware[] {
@@ -84,7 +65,7 @@ function tokensOf(
   const tokens = createTokenMemory(find, clock);
   const accessEndings = createAccessEndings(database.sql, changes);
   audit.subscribe(({ type }: AuditEntry) => {
-    if (!endings.has(type)) return;
+    if (!endsAccess(type)) return;
     tokens.forget();
     accessEndings.announce();
   });

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { CertificateSource } from '../tls/certificate-source.ts';
 import { certificateSubjectMatches } from '../tls/names/certificate-subject.ts';
-import { askingServers } from './asking-servers.ts';
+import { askingServer, askingServers } from './asking-servers.ts';
 import type { Storage } from './storage.ts';
 
 const subjectProperties = [
@@ -40,10 +40,11 @@ export function createServerAuthentication(
   async function byCertificate(request: IncomingMessage) {
     const presented = certificates.of(request);
     if (presented === undefined || presented.refusal !== undefined) return undefined;
-    for (const { identifier, introspectionClientId } of await storage.resourceServers.list()) {
-      if (introspectionClientId === undefined) continue;
-      if (await isCertificateOf(introspectionClientId, presented.certificate)) {
-        return { identifier };
+    for (const server of await storage.resourceServers.list()) {
+      const { introspectionClientId: clientId } = server;
+      if (clientId === undefined) continue;
+      if (await isCertificateOf(clientId, presented.certificate)) {
+        return askingServer(server, clientId);
       }
     }
     return undefined;
@@ -52,7 +53,7 @@ export function createServerAuthentication(
   return (
     request: IncomingMessage,
     credentials: { id: string; secret: string } | undefined,
-  ): Promise<{ identifier: string } | undefined> =>
+  ): Promise<ReturnType<typeof askingServer> | undefined> =>
     credentials === undefined
       ? byCertificate(request)
       : bySecret(credentials.id, credentials.secret);

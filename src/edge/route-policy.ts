@@ -34,8 +34,9 @@ export type RouteReading = { route: EdgeRoute } | { fault: string };
 export type FindRoute = (method: string, path: string) => RouteReading;
 
 /**
- * Compares paths letter by letter. One that fits a route in other letters, or with a slash too many, gets none at all: a server
- * behind that does not mind would otherwise be reached by the rule of a wider route further down.
+ * Compares paths letter by letter. One that fits a route in other letters, with a slash or dot too many, or by another
+ * method, gets none at all: a server behind that does not mind would otherwise be reached by the rule of a wider route
+ * further down.
  */
 export function createRouteFinder({ routes }: Pick<EdgePolicy, 'routes'>): FindRoute {
   const compiled = routes.map((route) => ({
@@ -43,17 +44,34 @@ export function createRouteFinder({ routes }: Pick<EdgePolicy, 'routes'>): FindR
     // Who answers GET answers HEAD (RFC 9110 §9.3.2).
     methods: new Set(route.methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]))),
     segments: segmentsOf(route.path),
-    folded: segmentsOf(route.path.toLowerCase()),
+    folded: foldedSegmentsOf(route.path),
   }));
 
   return function findRoute(method, path) {
     const exact = segmentsOf(path);
-    const folded = segmentsOf(path.toLowerCase().replace(/\/$/, ''));
-    const found = compiled.find((one) => one.methods.has(method) && fits(one.folded, folded));
+    const folded = foldedSegmentsOf(path.replace(/\/$/, ''));
+    const first = compiled.find((one) => fits(one.folded, folded));
+    const found = compiled.find(
+      ({ route, methods }) => route.path === first?.route.path && methods.has(method),
+    );
     if (found === undefined) return { fault: 'no route is for this method and path' };
     if (fits(found.segments, exact)) return { route: found.route };
     return { fault: 'the path differs from its route by letters or a slash' };
   };
+}
+
+/** Windows leaves out dots and blanks at the end of a name, and what follows `::$`. */
+const ignoredEnd = /(?:::\$.*|[. ]+)$/;
+
+/** What servers take for the same: without regard to case, compatible letters and ends that some leave out. */
+function foldedSegmentsOf(path: string): string[] {
+  return segmentsOf(path).map((segment) =>
+    decodeURIComponent(segment)
+      .normalize('NFKC')
+      .toUpperCase()
+      .toLowerCase()
+      .replace(ignoredEnd, ''),
+  );
 }
 
 /** `/` has none. */

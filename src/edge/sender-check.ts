@@ -4,7 +4,7 @@ import type { Credential } from './credentials.ts';
 import type { EdgeCertificate, EdgeToken, FirstUse } from './edge-ports.ts';
 import type { OriginalRequest } from './original-request.ts';
 import type { Nonces } from './resource-server/dpop-nonce.ts';
-import { proofAgeSeconds, verifyProof } from './resource-server/dpop-proof.ts';
+import { proofMemorySeconds, verifyProof } from './resource-server/dpop-proof.ts';
 import { Refusal } from './resource-server/refusal.ts';
 import { checkBinding } from './resource-server/sender.ts';
 import type { EdgeRoute } from './route-policy.ts';
@@ -42,7 +42,7 @@ export function createSenderCheck(deps: SenderCheckDependencies) {
   }
 
   async function rejectReplay({ id, key }: { id: string; key: string }): Promise<void> {
-    const expiresAt = secondsFromNow(clock, proofAgeSeconds + clockLeadSeconds);
+    const expiresAt = secondsFromNow(clock, proofMemorySeconds(clockLeadSeconds));
     if (await deps.firstUse({ issuer: `edge ${key}`, jti: id, expiresAt })) return;
     throw new Refusal('invalid_dpop_proof', 'the proof was used before');
   }

@@ -7,12 +7,15 @@ import {
   consentEnvironment,
   journeysOf,
   lodgeAccess,
+  lodgePayment,
+  plainConsents,
   startConsentServer,
   ukAccess,
 } from '../support/consents.ts';
 import type { ConsentServer } from '../support/consents.ts';
 import { askEdge, askRaw, edgeEnvironment } from '../support/edge.ts';
 import type { EdgeQuestion } from '../support/edge.ts';
+import { basic } from '../support/protocol.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -67,7 +70,8 @@ describe('Consents at the edge', () => {
   let frozen: AuthorizationServer;
 
   beforeAll(async () => {
-    world = await startWorld({ routes: [route({})] });
+    const routes = [route({}), route({ path: '/payments', scopes: ['payments'] })];
+    world = await startWorld({ routes });
     second = await world.beside();
     const now = systemClock.now();
     frozen = await startAuthorizationServer({
@@ -114,6 +118,21 @@ describe('Consents at the edge', () => {
     await tpp.call('DELETE', `${ukAccess}/${id}`, { scope: 'accounts' });
     await expect.poll(async () => (await ask(token, { at })).status, polling).toBe(401);
     expect((await ask(own, { at })).status).toBe(200);
+  });
+
+  it('are forgotten at once by the process that uses them up', async () => {
+    const id = await lodgePayment(world.tpp);
+    const given = await journeysOf(world).tokensUnder(id, { scope: 'openid payments' });
+    const question = { target: '/payments', at: frozen };
+    const status = async () => (await ask(given.tokens.access_token, question)).status;
+    expect(await status()).toBe(200);
+    const response = await frozen.fetch()(`${frozen.issuer}${plainConsents}/${id}/consumption`, {
+      method: 'POST',
+      headers: { ...basic('bank-rs', world.serverSecret), 'content-type': 'application/json' },
+      body: JSON.stringify({ payment_id: 'pay-1' }),
+    });
+    expect(response.status).toBe(200);
+    expect(await status()).toBe(401);
   });
 
   it('do not outlive their client, whichever process hears of it first', async () => {

@@ -119,13 +119,25 @@ describe('A route', () => {
   it('is not the wider one for a path that only looks different', () => {
     const routes = [route({ path: '/admin' }), route({ path: '/**' })];
     const wide = createRouteFinder({ routes });
-    for (const target of ['/ADMIN', '/Admin', '/admin/']) {
+    const others = ['/adm%C4%B1n', '/%EF%BD%81dmin', '/admin.', '/admin%20', '/admin::$DATA'];
+    for (const target of ['/ADMIN', '/Admin', '/admin/', ...others]) {
       expect([target, wide('GET', target)]).toEqual([
         target,
         { fault: expect.any(String) as string },
       ]);
     }
     expect(wide('GET', '/administration')).toEqual({ route: routes[1] });
+  });
+
+  it('is not the wider one for another method, but one of the same path is', () => {
+    const methods = ['POST'];
+    const routes = [
+      ...[route({ path: '/admin' }), route({ path: '/**', methods: ['GET', 'POST', 'DELETE'] })],
+      route({ path: '/admin', methods }),
+    ];
+    const wide = createRouteFinder({ routes });
+    expect(wide('POST', '/admin')).toEqual({ route: routes[2] });
+    expect(wide('DELETE', '/admin')).toEqual({ fault: expect.any(String) as string });
   });
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { clockLeadSeconds, epochSeconds } from '../../src/clock.ts';
 import { createEdge } from '../../src/edge/decision.ts';
 import type { EdgeRequest } from '../../src/edge/decision.ts';
 import type { Admission, EdgeToken, Subjects } from '../../src/edge/edge-ports.ts';
 import { createTokenMemory } from '../../src/edge/token-memory.ts';
+import { dpopProof, newClientKey } from '../support/fapi.ts';
 import { movableClock } from '../support/stand-in-issuer.ts';
 
 const token: EdgeToken = {
@@ -84,6 +86,31 @@ describe('A remembered token', () => {
     expect(await outcome()).toBe('admitted');
     clock.advance(1);
     expect(await outcome()).toBe('unauthenticated');
+  });
+});
+
+describe('A proof at the edge', () => {
+  it('is remembered until nobody can use it any more', async () => {
+    const clock = movableClock();
+    const key = await newClientKey();
+    const uses: Date[] = [];
+    const edge = createEdge({
+      policy: { proxy: 'envoy', origins: ['https://api.example'], routes: [route] },
+      ...{ ...parts, clock },
+      findToken: () => Promise.resolve({ ...token, keyThumbprint: key.thumbprint }),
+      firstUse: ({ expiresAt }) => Promise.resolve(uses.push(expiresAt) > 0),
+    });
+    const claims = { iat: epochSeconds(clock) + clockLeadSeconds };
+    const url = 'https://api.example/a';
+    const dpop = await dpopProof({ key, url, method: 'GET', accessToken: 'good', claims });
+    const lines: Record<string, string> = { authorization: 'DPoP good', dpop };
+    const request = { ...requestFor('good'), header: (name: string) => [lines[name] ?? []].flat() };
+    expect((await edge(request)).outcome).toBe('admitted');
+    const end = uses[0]?.getTime() ?? 0;
+    clock.advance((end - clock.now().getTime()) / 1000 - 0.001);
+    expect((await edge(request)).outcome).toBe('admitted'); // by its times alone it would be
+    clock.advance(0.001);
+    expect((await edge(request)).outcome).toBe('unauthenticated');
   });
 });
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { MovableClock, StandInIssuer } from '../support/stand-in-issuer.ts';
 import { issuer, movableClock, protectedApi, standInIssuer } from '../support/stand-in-issuer.ts';
@@ -92,6 +93,44 @@ describe('The keys of the issuer', () => {
     world.state.isDown = false;
     clock.advance(5);
     expect((await api.bearer(await world.token())).status).toBe(200);
+  });
+
+  it('serve on without a wait while the issuer hangs, once it is known to', async () => {
+    const waiting: (() => void)[] = [];
+    const hang = () =>
+      new Promise<Response>((_, reject) => {
+        waiting.push(() => {
+          reject(new TypeError('no answer within its time'));
+        });
+      });
+    const fetch = (url: string, init?: RequestInit) =>
+      world.state.isDown ? hang() : world.fetch(url, init);
+    const api = protectedApi(world, clock, { fetch });
+    await api.bearer(await world.token());
+    world.state.isDown = true;
+    clock.advance(300);
+    const token = await world.token();
+    const first = api.bearer(token);
+    await expect.poll(() => waiting.length).toBe(1);
+    clock.advance(5); // as long as an answer is waited for
+    waiting[0]?.();
+    expect((await first).status).toBe(200);
+    clock.advance(4.999); // the pause is counted from there
+    expect((await api.bearer(token)).status).toBe(200);
+    expect(waiting).toHaveLength(1);
+    clock.advance(0.001);
+    expect((await api.bearer(token)).status).toBe(200);
+    expect((await api.bearer(token)).status).toBe(200);
+    expect(waiting).toHaveLength(2); // asked anew, for all of them
+
+    world.state.isDown = false;
+    waiting[1]?.();
+    await setImmediate();
+    clock.advance(5);
+    const added = await world.newKey('ES256');
+    world.state.published = [added];
+    await expect.poll(async () => (await api.bearer(token)).status).toBe(401);
+    expect((await api.bearer(await world.token({}, {}, added))).status).toBe(200);
   });
 
   it('that can not be asked about an unknown kid are no reason to call a token bad', async () => {

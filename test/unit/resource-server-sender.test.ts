@@ -206,6 +206,17 @@ describe('A token that is bound to a key', () => {
     expect((await api.ask(asked(await proof()))).status).toBe(401);
     const absolute = asked(await proof(), { target: `${audience}/accounts` });
     expect((await api.ask(absolute)).status).toBe(401);
+    for (const target of [
+      '/x/../accounts',
+      '/./accounts',
+      '/%2e/accounts',
+      '/x\\..\\..\\accounts',
+    ]) {
+      const url = new URL(target, audience).href;
+      expect(url).toBe(`${audience}/accounts`);
+      const usual = protectedApi(world, clock);
+      expect((await usual.ask(asked(await proof({ url }), { target }))).status).toBe(401);
+    }
     const slashes = asked(await proof({ url: `${origins[0] ?? ''}/accounts` }), {
       target: '//two.bank.example:8443/accounts',
     });
@@ -248,10 +259,21 @@ describe('A token that is bound to a key', () => {
     expect((await one?.ask(asked(once)))?.status).toBe(200);
     expect((await two?.ask(asked(once)))?.status).toBe(401);
     expect(seen[0]?.id).toHaveLength(43);
-    expect(seen[0]?.expiresAt.getTime()).toBe(clock.now().getTime() + 75_000);
+    expect(seen[0]?.expiresAt.getTime()).toBe(clock.now().getTime() + 76_000);
     const failing = { firstUse: () => Promise.reject(new Error('no store')) };
     const api = protectedApi(world, clock, { dpop: { replays: failing } });
     expect((await api.ask(asked(await proof()))).status).toBe(503);
+  });
+
+  it('is not taken twice by a proof that is ahead, down to the last moment', async () => {
+    const api = protectedApi(world, clock);
+    const ahead = await proof({ claims: { iat: epochSeconds(clock) + 15 } });
+    expect((await api.ask(asked(ahead))).status).toBe(200);
+    clock.advance(75.999);
+    const still = await proof({ claims: { iat: epochSeconds(clock) - 60 } });
+    expect((await api.ask(asked(still))).status).toBe(200); // the control: its time is not over
+    expect((await api.ask(asked(ahead))).status).toBe(401);
+    expect(api.errors).toEqual([]);
   });
 
   it('does not fill the memory before it is known to be good', async () => {

@@ -175,6 +175,9 @@ describe('A challenge', () => {
   });
 });
 
+const client = { id: 'api', secret: 'secret' };
+const proxy = { header: 'client-cert', format: 'pem' as const, secrets: ['s'.repeat(32)] };
+
 describe('Options that could not be meant', () => {
   it.each<[string, Partial<ResourceServerOptions>]>([
     ['an issuer without TLS', { issuer: 'http://as.bank.example' }],
@@ -193,6 +196,22 @@ describe('Options that could not be meant', () => {
     ['a short nonce secret', { dpop: { nonceSecret: 'short' } }],
     ['an origin with a path', { dpop: { origins: ['https://api.bank.example/v1'] } }],
     ['a key set without TLS', { keySetUrl: 'http://as.bank.example/jwks' }],
+    ['an option that there is not', { unboundToken: 'accept' } as object],
+    ['another word about tokens without a binding', { unboundTokens: 'deny' as 'refuse' }],
+    ['another word about introspection', { client, introspection: 'alway' as 'always' }],
+    ['a flag that is a text', { client, consents: 'no' as unknown as boolean }],
+    ['a number that is a text', { clockLeadSeconds: '15' as unknown as number }],
+    ['a list that is a text', { algorithms: 'RS256' as unknown as [] }],
+    ['a client without a secret', { client: { id: 'api' } as typeof client }],
+    ['a client with more', { client: { ...client, scope: 'x' } as typeof client }],
+    ['another form of certificates', { proxy: { ...proxy, format: 'der' as 'pem' } }],
+    [
+      'no form of certificates',
+      { proxy: { ...proxy, format: undefined } as typeof proxy & object },
+    ],
+    ['a misspelt secret', { proxy: { ...proxy, secret: 's'.repeat(32) } as typeof proxy }],
+    ['a misspelt nonce', { dpop: { nonce: 's'.repeat(32) } as object }],
+    ['an audience that is missing', { audience: undefined as unknown as string }],
   ])('are refused at once: %s', (_name, options) => {
     expect(() => createResourceServer({ issuer, audience, ...options })).toThrow(TypeError);
   });
@@ -202,6 +221,25 @@ describe('Options that could not be meant', () => {
     expect(() => server.koa({ scope: ['a"b'] })).toThrow(TypeError);
     expect(() => server.express({ consent: 'required' })).toThrow(TypeError);
     expect(() => server.koa({ permission: 'ReadBalances' })).toThrow(TypeError);
+  });
+
+  it.each<[string, object]>([
+    ['misspelt', { scopes: 'accounts' }],
+    ['a list of scopes in a list', { scope: [['accounts']] }],
+    ['one acr instead of a list', { acr: 'urn:strong' }],
+    ['an age that is a text', { maxAgeSeconds: '60' }],
+    ['an age that is none', { maxAgeSeconds: Number.NaN }],
+    ['another word about consents', { consent: 'optional' }],
+  ])('protect no route: %s', (_name, requirement) => {
+    const options = { issuer, audience, client, consents: true };
+    expect(() => createResourceServer(options).koa(requirement)).toThrow(TypeError);
+  });
+
+  it('are not made of what was left out', () => {
+    const options = { proxy, client, dpop: { origins: undefined }, onError: undefined };
+    const given = { issuer, audience, ...options } as unknown as ResourceServerOptions;
+    const requirement = { scope: 'accounts', acr: undefined } as unknown as { scope: string };
+    expect(() => createResourceServer(given).koa(requirement)).not.toThrow();
   });
 
   it('leave tokens without a binding refused unless said', async () => {

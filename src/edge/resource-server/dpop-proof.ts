@@ -24,7 +24,13 @@ export interface Proof {
 export const proofAlgorithms = ['ES256', 'PS256', 'EdDSA', 'Ed25519'] as const;
 
 /** How many seconds a proof may be old; ahead it may be the clock lead. */
-export const proofAgeSeconds = 60;
+const proofAgeSeconds = 60;
+
+/**
+ * For how many seconds a proof is remembered, so that nobody uses it twice: its times count in whole seconds, so one that is `lead`
+ * ahead holds until the second after its age is over.
+ */
+export const proofMemorySeconds = (lead: number) => lead + proofAgeSeconds + 1;
 
 const maxLength = 8192;
 
@@ -76,7 +82,7 @@ function requestFault(
 ): string | undefined {
   if (htm !== method) return 'htm is another method';
   const proven = typeof htu === 'string' ? bare(htu) : undefined;
-  if (proven === undefined || !urls.some((url) => bare(url) === proven)) {
+  if (proven === undefined || !urls.some((url) => hasOneReading(url) && bare(url) === proven)) {
     return 'htu is another address';
   }
   const expected = createHash('sha256').update(accessToken).digest('base64url');
@@ -97,6 +103,11 @@ function timeFault(
 function bare(address: string): string | undefined {
   const url = URL.parse(address);
   return url === null ? undefined : url.origin + url.pathname;
+}
+
+/** Whether nothing changes when it is normalised: a server that does not would serve another path than was proven. */
+function hasOneReading(url: string): boolean {
+  return bare(url) === /^[^?#]*/.exec(url)?.[0];
 }
 
 function refused(description: string): Refusal {

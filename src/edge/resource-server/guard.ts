@@ -2,7 +2,7 @@ import { accessTokenOf, presentedToken, schemeOf } from './access-token.ts';
 import type { AccessToken, PresentedToken } from './access-token.ts';
 import { createConsentFinder } from './consent-status.ts';
 import { createNonces } from './dpop-nonce.ts';
-import { proofAgeSeconds, proofAlgorithms, verifyProof } from './dpop-proof.ts';
+import { proofAlgorithms, proofMemorySeconds, verifyProof } from './dpop-proof.ts';
 import type { Proof } from './dpop-proof.ts';
 import { createIntrospection } from './introspection.ts';
 import { createIssuer } from './issuer.ts';
@@ -136,7 +136,7 @@ function createChecks(settings: Settings, given: ReplayMemory | undefined) {
 
   /** Asked after the token's signature and binding, so that only holders of good tokens fill the memory. */
   async function rejectReplay({ id }: Proof): Promise<void> {
-    const expiresAt = new Date(now().getTime() + (proofAgeSeconds + lead) * 1000);
+    const expiresAt = new Date(now().getTime() + proofMemorySeconds(lead) * 1000);
     if (await replays.firstUse(id, expiresAt)) return;
     throw new Refusal('invalid_dpop_proof', 'the proof was used before');
   }

@@ -26,13 +26,14 @@ const maxAge = { least: 30, most: 86_400, usual: 300 };
 
 /**
  * The issuer's keys: fetched at the first use, again when `Cache-Control` says so, and when a token names an unknown one. While
- * the issuer is down they serve on for a while. Rejects with {@link Unavailable} without any, and with jose's errors for
+ * the issuer is down, or hangs, they serve on for a while, and nobody waits for it again until it answers. Rejects with {@link Unavailable} without any, and with jose's errors for
  * keys that are not there.
  */
 export function createKeySet(deps: Dependencies): JWTVerifyGetKey {
   const { staleKeysSeconds } = deps;
   const now = () => deps.now().getTime();
   let held: Held | undefined;
+  /** When the last answer came, or was waited for no longer. */
   let tried: { at: number; failure: unknown } | undefined;
   let loading: Promise<void> | undefined;
 
@@ -40,9 +41,9 @@ export function createKeySet(deps: Dependencies): JWTVerifyGetKey {
     const at = now();
     try {
       held = { ...(await fetchKeys(deps)), at };
-      tried = { at, failure: undefined };
+      tried = { at: now(), failure: undefined };
     } catch (failure) {
-      tried = { at, failure };
+      tried = { at: now(), failure };
     }
   }
 
@@ -55,12 +56,21 @@ export function createKeySet(deps: Dependencies): JWTVerifyGetKey {
   const isWithin = (at: number, ms: number) => Math.abs(now() - at) < ms;
   const isResting = (ms: number) => tried !== undefined && isWithin(tried.at, ms);
 
+  /** Also keys that should have been fetched anew. */
+  function usable(): Held | undefined {
+    if (held === undefined) return undefined;
+    return isWithin(held.at, held.maxAgeMs + staleKeysSeconds * 1000) ? held : undefined;
+  }
+
   async function current(): Promise<Held> {
     if (held !== undefined && isWithin(held.at, held.maxAgeMs)) return held;
-    if (tried?.failure === undefined || !isResting(retryMs)) await refresh();
-    if (held !== undefined && isWithin(held.at, held.maxAgeMs + staleKeysSeconds * 1000)) {
-      return held;
-    }
+    const isDown = tried?.failure !== undefined;
+    const refreshed = isDown && isResting(retryMs) ? undefined : refresh();
+    const lasting = isDown ? usable() : undefined;
+    if (lasting !== undefined) return lasting;
+    await refreshed;
+    const keys = usable();
+    if (keys !== undefined) return keys;
     throw new Unavailable('the keys of the issuer can not be fetched', tried?.failure);
   }
 

@@ -1,4 +1,7 @@
 import { isPlain } from './refusal.ts';
+import { expect, expectShape } from './shape.ts';
+import { isFlag, isFunction, isNumber, isOneOf, isRecord, isText, isTexts } from './shape.ts';
+import type { Shape } from './shape.ts';
 import { surroundings } from './surroundings.ts';
 
 /** Algorithms of access tokens; all asymmetric, so that nobody can sign with a public key. */
@@ -95,8 +98,44 @@ export interface Settings {
   onError: (error: unknown) => void;
 }
 
+const isSecret = (value: unknown) => isText(value) || value instanceof Uint8Array;
+
+const optionShape: Shape<Required<ResourceServerOptions>> = {
+  issuer: isText,
+  audience: isText,
+  algorithms: isTexts,
+  unboundTokens: isOneOf('refuse', 'accept'),
+  clockLeadSeconds: isNumber(0, 60),
+  keySetUrl: isText,
+  staleKeysSeconds: isNumber(0, Infinity),
+  proxy: isRecord,
+  dpop: isRecord,
+  client: isRecord,
+  introspection: isOneOf('never', 'opaque', 'always'),
+  consents: isFlag,
+  timeoutMs: isNumber(1, 600_000),
+  fetch: isFunction,
+  now: isFunction,
+  onError: isFunction,
+};
+
+const proxyShape: Shape<Required<ProxyOptions>> = {
+  header: isText,
+  format: isOneOf('rfc9440', 'pem'),
+  secrets: isTexts,
+  secretHeader: isText,
+  thumbprints: isTexts,
+};
+
+const dpopShape: Shape<Required<DpopOptions>> = {
+  origins: isTexts,
+  nonceSecret: isSecret,
+  replays: isRecord,
+};
+
 /** Checks the options. TypeError for what could not be meant. */
 export function settle(options: ResourceServerOptions): Settings {
+  checkShapes(options);
   const { client } = options;
   const settings: Settings = {
     ...defaults,
@@ -107,8 +146,7 @@ export function settle(options: ResourceServerOptions): Settings {
   };
   checkIssuer(options);
   checkAlgorithms(settings);
-  const { clockLeadSeconds, introspection, consents, proxy } = settings;
-  expect(clockLeadSeconds >= 0 && clockLeadSeconds <= 60, 'clockLeadSeconds: 0 to 60');
+  const { introspection, consents, proxy } = settings;
   const asks = introspection !== 'never' || consents;
   expect(!asks || client !== undefined, 'client: needed for introspection and consents');
   if (proxy !== undefined) checkProxy(proxy);
@@ -134,6 +172,16 @@ function withoutUndefined<T extends object>(options: T): T {
   return Object.fromEntries(given) as T;
 }
 
+function checkShapes(options: ResourceServerOptions): void {
+  const { proxy, dpop, client } = options;
+  expectShape(options, optionShape);
+  if (proxy !== undefined) expectShape(proxy, proxyShape, 'proxy.');
+  if (dpop !== undefined) expectShape(dpop, dpopShape, 'dpop.');
+  if (client === undefined) return;
+  expectShape(client, { id: isText, secret: isText }, 'client.');
+  expect(isText(client.id) && isText(client.secret), 'client: id and secret');
+}
+
 function checkAlgorithms({ algorithms }: Settings): void {
   expect(algorithms.length > 0, 'algorithms: none');
   for (const one of algorithms) expect(tokenAlgorithms.includes(one), `algorithms: ${one}`);
@@ -144,15 +192,16 @@ function checkIssuer({ issuer, audience, keySetUrl }: ResourceServerOptions): vo
   const isBare = url?.protocol === 'https:' && url.search === '' && url.hash === '';
   expect(isBare, 'issuer: an https URL without query and fragment');
   // It stands in challenges as the realm.
-  expect(isPlain(audience), 'audience: printable, without quotes and spaces');
+  expect(isText(audience) && isPlain(audience), 'audience: printable, without quotes and spaces');
   const isHttps = keySetUrl === undefined || URL.parse(keySetUrl)?.protocol === 'https:';
   expect(isHttps, 'keySetUrl: an https URL');
 }
 
 const minSecretLength = 32;
 
-function checkProxy({ secrets = [], thumbprints = [], header }: ProxyOptions): void {
-  expect(header !== '', 'proxy.header: none');
+function checkProxy({ secrets = [], thumbprints = [], ...proxy }: ProxyOptions): void {
+  expect(isText(proxy.header), 'proxy.header: none');
+  expect(isText(proxy.format), 'proxy.format: rfc9440 or pem');
   // Without either, anybody could write the header.
   expect(secrets.length + thumbprints.length > 0, 'proxy: secrets or thumbprints');
   for (const secret of secrets) {
@@ -172,8 +221,4 @@ function settledDpop({ audience, dpop = {} }: ResourceServerOptions): Settings['
   const isLong = secret === undefined || secret.length >= minSecretLength;
   expect(isLong, 'dpop.nonceSecret: at least 32 bytes');
   return { origins: origins.filter(isOrigin), nonceSecret: secret };
-}
-
-function expect(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new TypeError(`countersign/resource-server: ${message}`);
 }

@@ -1,5 +1,7 @@
 import type { AccessToken } from './access-token.ts';
 import { isPlain, Refusal } from './refusal.ts';
+import { expect, expectShape, isNumber, isOneOf, isText, isTexts } from './shape.ts';
+import type { Shape } from './shape.ts';
 
 /** What a route asks of a token. */
 export interface Requirement {
@@ -17,15 +19,22 @@ export interface Requirement {
 
 type AuthenticatedToken = Pick<AccessToken, 'scopes' | 'acr' | 'authTime'>;
 
+const requirementShape: Shape<Required<Requirement>> = {
+  scope: (value) => typeof value === 'string' || isTexts(value),
+  acr: isTexts,
+  maxAgeSeconds: isNumber(0, Infinity),
+  consent: isOneOf('required'),
+  permission: isText,
+};
+
 /** TypeError for what could not be meant: it is told where the route is made, not when it is called. */
 export function checkRequirement(requirement: Requirement, settings: { consents: boolean }): void {
+  expectShape(requirement, requirementShape, 'requirement.');
   for (const word of [...scopesOf(requirement), ...(requirement.acr ?? [])]) {
-    if (!isPlain(word))
-      throw new TypeError(`countersign/resource-server: no scope or acr: ${word}`);
+    expect(isPlain(word), `no scope or acr: ${word}`);
   }
-  if (asksConsent(requirement) && !settings.consents) {
-    throw new TypeError('countersign/resource-server: a consent is required without `consents`');
-  }
+  const isAsked = !asksConsent(requirement) || settings.consents;
+  expect(isAsked, 'a consent is required without `consents`');
 }
 
 /** Refuses a token that is good, but not for this route. Throws a {@link Refusal}. */

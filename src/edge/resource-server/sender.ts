@@ -34,7 +34,7 @@ export function checkBinding(
     // Also a proof for a token that is bound to no key, and a bound one presented as a bearer token (RFC 9449 §7.2).
     throw new Refusal('invalid_token', 'the token is not bound to the key of the proof');
   }
-  if (certificate === undefined && key === undefined && unboundTokens === 'refuse') {
+  if (certificate === undefined && key === undefined && unboundTokens !== 'accept') {
     throw new Refusal('invalid_token', 'the token is bound to no certificate and no key');
   }
 }
