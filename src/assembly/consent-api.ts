@@ -1,8 +1,8 @@
 import type Koa from 'koa';
 import { consentApiOf } from '../consents/api/consent-parts-api.ts';
-import { askingServers } from './asking-servers.ts';
 import { clientTokens } from './client-tokens.ts';
 import type { Parts } from './parts.ts';
+import { createServerAuthentication } from './resource-server-authentication.ts';
 import type { AppDependencies, AppSettings } from './settings.ts';
 
 /** The consent APIs for TPPs and resource servers. */
@@ -12,7 +12,7 @@ export function consentApi(settings: AppSettings, parts: Parts & AppDependencies
     mtlsOrigin,
     consents: { resource },
   } = settings;
-  const { audit, consents, consentUses } = storage;
+  const { audit, clients, consents, consentUses } = storage;
   return consentApiOf({
     ...{ mtlsOrigin, resource, audit, consents, clock },
     findClientToken: clientTokens(settings, parts),
@@ -20,6 +20,10 @@ export function consentApi(settings: AppSettings, parts: Parts & AppDependencies
     used: (id) => {
       consentUses.note(id);
     },
-    authenticate: askingServers(storage),
+    authenticate: createServerAuthentication(storage, certificates),
+    async clientMay(clientId, resourceServer, scope) {
+      const permissions = (await clients.find(clientId))?.permissions ?? {};
+      return permissions[resourceServer]?.includes(scope) ?? false;
+    },
   });
 }

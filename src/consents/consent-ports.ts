@@ -27,13 +27,25 @@ export interface AskingServer {
   identifier: string;
   /** Scopes that it accepts. */
   scopes: readonly string[];
+  /** The client as which it authenticates. */
+  clientId: string;
 }
 
-/** The resource server that authenticates with these credentials; undefined for anybody else. */
+/** The resource server that a request is from, as it would authenticate at introspection; undefined for anybody else. */
 export type AuthenticateServer = (
-  clientId: string,
-  secret: string,
+  request: IncomingMessage,
+  credentials: { id: string; secret: string } | undefined,
 ) => Promise<AskingServer | undefined>;
+
+/**
+ * Whether the client may ask for `scope` at a resource server. One that is suspended may: what was begun under its consents
+ * can be told of.
+ */
+export type ClientMay = (
+  clientId: string,
+  resourceServer: string,
+  scope: string,
+) => Promise<boolean>;
 
 /** Where events go; the trail of `audit/` fits. */
 export interface Recorder {

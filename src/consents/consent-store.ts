@@ -47,7 +47,7 @@ export interface MoveFacts {
   /** Another end. */
   expiresAt?: Date;
   authentication?: { acr?: string | undefined; amr: readonly string[]; at: Date | undefined };
-  /** Language and whole text of the page that was answered. */
+  /** Language of the page that was answered, and what it said. */
   shown?: { locale: string; text: string };
   /** The client's registration at this time. */
   client?: Readonly<Record<string, unknown>> | undefined;

@@ -15,7 +15,7 @@ export interface HistoryContent {
     { acr?: string | undefined; amr: readonly string[]; authTime?: string | undefined } | undefined;
   /** The client's registration at that time. */
   client?: Readonly<Record<string, unknown>> | undefined;
-  /** The whole text of the page that was answered. */
+  /** What the page said that was answered. */
   shown?: string | undefined;
 }
 

@@ -7,7 +7,7 @@ import type {
   AccountSessionsData,
   SessionRowData,
 } from './account-page-data.ts';
-import type { TextKey } from './locale.ts';
+import { changeSentences, confirmationSentences } from './account-sentences.ts';
 import type { PageView, ViewScope } from './page-view.ts';
 import { formTarget, isOwnPath, linkable } from './safe-url.ts';
 
@@ -97,7 +97,7 @@ function consentView(data: AccountConsentData, scope: ViewScope): PageView {
 
 function changeView(data: AccountChangeData, scope: ViewScope): PageView {
   const { text } = scope;
-  const { client, until } = data;
+  const { until } = data;
   const latest = until.latestInWords;
   const messages = {
     no_account_chosen: text('decision.several.missing'),
@@ -115,11 +115,8 @@ function changeView(data: AccountChangeData, scope: ViewScope): PageView {
   return {
     ...data,
     ...frame(data, 'consents', scope),
-    title: text('change.title', { client }),
+    ...changeSentences(data, text),
     ...{ action: formTarget(data.action), backUrl: ownLink(data.backUrl) },
-    hint: text(latest === undefined ? 'change.until.hintOpen' : 'change.until.hint', {
-      ...{ client, latest: latest ?? '' },
-    }),
     accountsError: messageOf('no_account_chosen'),
     untilError: messageOf('end_not_a_date', 'end_not_possible'),
     problems: data.problems
@@ -131,54 +128,14 @@ function changeView(data: AccountChangeData, scope: ViewScope): PageView {
   };
 }
 
-interface Confirmation {
-  title: TextKey;
-  effects: TextKey[];
-  submit: TextKey;
-  keep: TextKey;
-}
-
-const confirmations: Record<AccountConfirmData['kind'], Confirmation> = {
-  withdraw: {
-    title: 'withdraw.title',
-    effects: ['withdraw.now', 'withdraw.past', 'withdraw.again'],
-    submit: 'withdraw.submit',
-    keep: 'withdraw.keep',
-  },
-  'withdraw-payment': {
-    title: 'withdrawPayment.title',
-    effects: ['withdrawPayment.now', 'withdrawPayment.past'],
-    submit: 'withdrawPayment.submit',
-    keep: 'withdrawPayment.keep',
-  },
-  'end-session': {
-    title: 'endSession.title',
-    effects: ['endSession.now', 'endSession.apps'],
-    submit: 'endSession.submit',
-    keep: 'endSession.keep',
-  },
-  'end-others': {
-    title: 'endOthers.title',
-    effects: ['endOthers.now', 'endSession.apps'],
-    submit: 'sessions.endOthers',
-    keep: 'endSession.keep',
-  },
-};
-
 function confirmView(data: AccountConfirmData, scope: ViewScope): PageView {
   const { text } = scope;
-  const { title, effects, submit, keep } = Object.hasOwn(confirmations, data.kind)
-    ? confirmations[data.kind]
-    : confirmations.withdraw;
   const isSession = data.kind === 'end-session' || data.kind === 'end-others';
   const device = data.session === undefined ? '' : deviceWords(data.session, scope);
-  const values = { client: data.client ?? '', device };
   return {
     ...data,
     ...frame(data, isSession ? 'sessions' : 'consents', scope),
-    title: text(title, values),
-    effects: effects.map((key) => text(key, values)),
-    ...{ submit: text(submit), keep: text(keep) },
+    ...confirmationSentences({ kind: data.kind, client: data.client, device }, text),
     ...{ action: formTarget(data.action), backUrl: ownLink(data.backUrl) },
   };
 }

@@ -32,6 +32,8 @@ interface Dependencies {
   nonceRequired: boolean;
   /** 32 random bytes. */
   nonceSecret: Buffer;
+  /** Secrets whose nonces are recognised still. */
+  olderNonceSecrets: readonly Buffer[];
   /** Whether a `jti` of an issuer is seen for the first time. */
   firstUse: (use: { issuer: string; jti: string; expiresAt: Date }) => Promise<boolean>;
 }
@@ -46,8 +48,8 @@ const nonceSeconds = 60;
 export function createProofJudge(deps: Dependencies) {
   const { clock } = deps;
 
-  function nonceAt(step: number): string {
-    const mac = createHmac('sha256', deps.nonceSecret).update(`${deps.name} ${String(step)}`);
+  function nonceAt(step: number, secret = deps.nonceSecret): string {
+    const mac = createHmac('sha256', secret).update(`${deps.name} ${String(step)}`);
     return mac.digest('base64url');
   }
   const step = () => Math.floor(epochSeconds(clock) / nonceSeconds);
@@ -55,7 +57,10 @@ export function createProofJudge(deps: Dependencies) {
   function nonceFault(nonce: unknown): ProofFault | undefined {
     if (nonce === undefined && !deps.nonceRequired) return undefined;
     const isOurs =
-      typeof nonce === 'string' && [step(), step() - 1].some((one) => isEqual(nonceAt(one), nonce));
+      typeof nonce === 'string' &&
+      [deps.nonceSecret, ...deps.olderNonceSecrets].some((secret) =>
+        [step(), step() - 1].some((one) => isEqual(nonceAt(one, secret), nonce)),
+      );
     if (isOurs) return undefined;
     return { error: 'use_dpop_nonce', description: 'the nonce is missing or not of the moment' };
   }
@@ -92,9 +97,14 @@ async function verify(proof: string) {
     });
     return { payload, keyThumbprint: await calculateJwkThumbprint(protectedHeader.jwk ?? {}) };
   } catch (error) {
-    if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+    if (error instanceof errors.JOSEError || isKeyError(error)) return undefined;
     throw error;
   }
+}
+
+/** What WebCrypto makes of a caller's key that is none. */
+function isKeyError(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof DOMException;
 }
 
 function requestFault(

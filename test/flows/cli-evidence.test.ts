@@ -5,6 +5,7 @@ import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EvidenceBundle } from '../../src/consents/evidence/evidence-files.ts';
 import { sha256 } from '../../src/security/secrets.ts';
+import { pageOf } from '../support/account-pages.ts';
 import { commandLine, commandLineBeside } from '../support/command-line.ts';
 import type { CommandLine } from '../support/command-line.ts';
 import {
@@ -70,6 +71,12 @@ async function exported(): Promise<Exported> {
   return { evidence: output.trim(), file, keySet };
 }
 
+/** Every text in a JSON value. */
+function stringsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(stringsIn) : [];
+}
+
 const publishedKeys = async () =>
   (await send(world.server.fetch(), `${world.server.issuer}/jwks`)).text;
 
@@ -112,6 +119,32 @@ describe('The evidence for a consent', () => {
       { digest: digestOf(opaque.access_token), format: 'opaque', audience: opaqueBankApi },
       { by: 'refresh_token', format: 'jwt', client_id: tpp.id },
     ]);
+  });
+
+  it('has what the customer’s own pages said, word by word', async () => {
+    const consentId = await lodgeAccess(world.tpp);
+    const { agent } = await journeysOf(world).tokensUnder(consentId);
+    const pageAt = (below: string) => agent.open(world.server.issuer + pageOf(consentId, below));
+    const change = await pageAt('/change');
+    const chosen = [...change.html.matchAll(/name="(account:[^"]+)" value="on"/g)];
+    const accounts = Object.fromEntries(chosen.map(([, name = '']) => [name, 'on']));
+    await agent.submit(change, { ...accounts, until: '2027-01-31' });
+    const withdrawal = await pageAt('/withdraw');
+    await agent.submit(withdrawal, {});
+    const environment = { COUNTERSIGN_ISSUER: world.server.issuer };
+    const { output } = await cli.run(['consents', 'evidence', consentId], '', environment);
+    const { history } = decodeJwt<EvidenceBundle>(output.trim());
+    const [changed, withdrawn] = history.slice(-2);
+    expect([changed?.move, withdrawn?.move]).toEqual(['change', 'revoke']);
+    expect(changed?.accounts).toHaveLength(chosen.length);
+    for (const [entry, { html }, count] of [
+      [changed, change, 9],
+      [withdrawn, withdrawal, 6],
+    ] as const) {
+      const words = stringsIn(JSON.parse(entry?.page?.shown ?? '{}'));
+      expect(words.length).toBeGreaterThanOrEqual(count);
+      for (const word of words) expect(html).toContain(word);
+    }
   });
 
   it('has no secrets, and the database none of what was shown in clear', async () => {

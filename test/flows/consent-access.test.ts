@@ -12,17 +12,40 @@ import {
   ukStatusOf,
 } from '../support/consents.ts';
 import type { ConsentServer, Tpp, TppAnswer } from '../support/consents.ts';
-import { basic } from '../support/protocol.ts';
+import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
+import { clientCertificate } from '../support/certificates.ts';
+import { auditOf, basic } from '../support/protocol.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 let world: ConsentServer;
 let server: AuthorizationServer;
 let tpp: Tpp;
 let other: Tpp;
+let serverCertificate: IssuedCertificate;
+
+/** Of a resource server that has no secret. */
+const certificateApi = 'https://certificate-api.example.com';
 
 beforeAll(async () => {
-  world = await startConsentServer();
+  const subject = 'CN=certificate-rs,O=Bank,C=GB';
+  world = await startConsentServer({
+    clients: [
+      {
+        metadata: {
+          ...{ client_id: 'certificate-rs', grant_types: [] },
+          ...{ token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: subject },
+        },
+      },
+    ],
+  });
   ({ server, tpp, other } = world);
+  await server.running.app.resourceServers.insert({
+    ...{ identifier: certificateApi, name: 'API', scopes: { accounts: {} }, source: 'operator' },
+    ...{ accessTokenFormat: 'jwt', accessTokenTtlSeconds: 600, signingAlgorithm: 'RS256' },
+    introspectionClientId: 'certificate-rs',
+  });
+  await server.running.app.clients.setPermission('aisp', certificateApi, ['accounts']);
+  serverCertificate = await clientCertificate(server.certificates.authority, { subject });
 });
 
 afterAll(() => server.stop());
@@ -161,6 +184,48 @@ describe('The state of a consent', () => {
     const refused = await ask(await lodgeAccess(tpp), headers());
     expect(refused.status).toBe(401);
     expect(refused.headers.get('www-authenticate')).toBe('Basic realm="consents"');
+  });
+
+  it('is told to a resource server that has a certificate and no secret', async () => {
+    const url = `${server.mtlsOrigin}${plainConsents}/${await lodgeAccess(tpp)}/status`;
+    const answer = await server.fetch(serverCertificate)(url);
+    expect([answer.status, await answer.json()]).toMatchObject([
+      200,
+      { status: 'awaiting-authorisation', client_id: 'aisp' },
+    ]);
+    expect((await auditOf(server, answer)).at(-1)).toMatchObject({
+      ...{ type: 'consent.checked', actor_id: 'certificate-rs' },
+      detail: { resourceServer: certificateApi },
+    });
+    expect((await server.fetch(tpp.certificate)(url)).status).toBe(401);
+    expect((await server.fetch()(url)).status).toBe(401);
+  });
+
+  it('is not told to a resource server of the same scope at which its client may do nothing', async () => {
+    const id = await lodgeAccess(other);
+    const url = `${server.mtlsOrigin}${plainConsents}/${id}`;
+    const asServer = server.fetch(serverCertificate);
+    const missing = await asServer(`${server.mtlsOrigin}${plainConsents}/unknown/status`);
+    for (const [path, init] of [
+      ['/status', {}],
+      [
+        '/consumption',
+        {
+          method: 'POST',
+          body: '{"payment_id":"evil"}',
+          headers: { 'content-type': 'application/json' },
+        },
+      ],
+    ] as const) {
+      expect((await asServer(url + path, init)).status).toBe(missing.status);
+    }
+    expect(missing.status).toBe(404);
+    const headers = basic('bank-rs', world.serverSecret);
+    expect((await ask(id, headers)).status).toBe(200);
+    await server.running.app.clients.setStatus('other', 'suspended');
+    const known = await ask(id, headers);
+    await server.running.app.clients.setStatus('other', 'active');
+    expect(known.status).toBe(200);
   });
 
   it('is not told to a resource server without that scope', async () => {

@@ -63,6 +63,9 @@ describe('An authorization request', () => {
     const wish = { grant_management_action: action };
     expect(await errorOf({ ...wish, grant_id: 'x'.repeat(32) })).toBe('invalid_grant_id');
     expect(await errorOf({ ...wish, grant_id: grantId }, other)).toBe('invalid_grant_id');
+    for (const unfit of ['\u0000', 'x'.repeat(5000), "' OR 1=1"]) {
+      expect(await errorOf({ ...wish, grant_id: unfit })).toBe('invalid_grant_id');
+    }
   });
 
   it('is refused where somebody else is signed in', async () => {
@@ -231,6 +234,11 @@ describe('The grant management endpoint', () => {
     expect(await call(good)).toEqual([401, 'DPoP error="invalid_dpop_proof"']);
     const elsewhere = await dpopProof({ ...proof, url: `${server.issuer}/grants/z` });
     expect(await call(elsewhere)).toEqual([401, 'DPoP error="invalid_dpop_proof"']);
+    const noPoint = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
+    for (const jwk of [noPoint, { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }]) {
+      const broken = await dpopProof({ ...proof, header: { jwk } });
+      expect(await call(broken)).toEqual([401, 'DPoP error="invalid_dpop_proof"']);
+    }
     const foreign = await dpopProof({ ...proof, key: await newClientKey() });
     expect(await call(foreign)).toEqual([401, 'DPoP error="invalid_token"']);
     expect((await call(await dpopProof(proof), 'Bearer'))[0]).toBe(401);

@@ -122,7 +122,10 @@ describe('A merge', () => {
     await expect(
       openid.authorizationCodeGrant(tpp.configuration, code, pending.checks),
     ).rejects.toThrow();
-    expect((await refresh(second.refresh)).scope).toContain('payments');
+    expect((await refresh(second.refresh)).scope).toBe('openid email payments');
+    const all = { scope: 'openid accounts payments', ...merge(first.grantId) };
+    const third = await tokensOf(server, tpp, await scopeRequest(tpp, all));
+    expect((await refresh(third.refresh)).scope).toBe('openid accounts payments');
   });
 
   it('puts a consent beside scopes, each with tokens of its own', async () => {

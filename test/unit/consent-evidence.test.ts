@@ -116,7 +116,7 @@ describe('Evidence', () => {
     for (const part of [
       'the client tpp from 192.0.2.7 asked for a consent to read accounts: ReadAccountsBasic',
       'the customer casey from 192.0.2.7 authorised it, having logged in at 2026-11-22T08:01',
-      'by pwd (urn:acr), for Savings, on a page in en which is here whole',
+      'by pwd (urn:acr), for Savings, on a page in en whose words are here',
       'the client tpp from 192.0.2.7 revoked it (client)',
       '1 access tokens were issued under it',
       'bound to print',
@@ -126,6 +126,31 @@ describe('Evidence', () => {
       expect(words).toContain(part);
     }
     expect(notProvenBy(newBundle()).join('\n')).not.toContain('only the digest');
+  });
+
+  it('says of tokens what is recorded alone', () => {
+    const bundle = { ...newBundle(), tokens: [] };
+    const words = provenBy(bundle).join('\n');
+    expect(words).toContain('The audit trail has no access token');
+    const left = notProvenBy(bundle).join('\n');
+    expect(left).toContain('before the trail told under which consent a token is issued');
+  });
+
+  it('of a payment holds, and names the resource server that made it', async () => {
+    const used: RecordedMove = {
+      ...{ ...row, version: 3, at: at(9), move: 'consume', state: 'consumed', reason: 'pay-1' },
+      ...{ actorType: 'resource-server', actorId: 'https://api.example', content: undefined },
+    };
+    const bundle = evidenceOf({
+      ...{ issuer: 'https://bank.example', softwareVersion: '1', at: at(30), tokens },
+      consent: { ...consent, type: 'payment', state: 'consumed' },
+      moves: [...moves.slice(0, 2), used],
+    });
+    expect(await open(await signEvidence(bundle, ours))).toMatchObject({ bundle });
+    expect(inconsistenciesOf(bundle)).toEqual([]);
+    expect(provenBy(bundle).join('\n')).toContain(
+      'the resource server https://api.example from 192.0.2.7 used it up (pay-1)',
+    );
   });
 
   it('in which any member was changed does not', async () => {
@@ -245,8 +270,11 @@ describe('A signed bundle contradicts itself', () => {
       ...{ issuer: 'https://bank.example', softwareVersion: '1', at: at(30) },
       ...{ consent, moves: older, tokens },
     });
-    expect(inconsistenciesOf(bundle)).toEqual(['move 2 (authorise) lacks the page or the login']);
-    expect(notProvenBy(bundle).join('\n')).toContain('of which only the digest was kept');
+    expect(inconsistenciesOf(bundle)).toEqual([]);
+    const lacking = notProvenBy(bundle).join('\n');
+    expect(lacking).toContain('of which only the digest was kept');
+    expect(lacking).toContain('How the customer had logged in for 1 decisions');
+    expect(notProvenBy(newBundle()).join('\n')).not.toContain('logged in');
   });
 });
 

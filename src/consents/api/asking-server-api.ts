@@ -1,13 +1,16 @@
 import type Koa from 'koa';
+import { basicIn } from '../../http/credentials.ts';
 import { Problem } from '../../problem.ts';
 import type { Consent } from '../consent-codec.ts';
-import type { AskingServer, AuthenticateServer } from '../consent-ports.ts';
+import type { AskingServer, AuthenticateServer, ClientMay } from '../consent-ports.ts';
 import type { ConsentStore } from '../consent-store.ts';
 import { regimes } from '../regimes/regimes.ts';
 
-interface Dependencies {
-  consents: Pick<ConsentStore, 'find'>;
+/** What tells who asks, and whether they may. */
+export interface AskingParts {
+  consents: Pick<ConsentStore, 'find' | 'history'>;
   authenticate: AuthenticateServer;
+  clientMay: ClientMay;
 }
 
 /** Answers a resource server; Problems invalid_token, consent_not_found, method_not_allowed and the answer's own. */
@@ -17,8 +20,6 @@ export type AnswerServer = (ctx: Koa.Context, id: string) => Promise<void>;
 export interface AskedConsent {
   consent: Consent;
   server: AskingServer;
-  /** The client that the resource server authenticates as. */
-  clientId: string;
 }
 
 /** Problem('method_not_allowed') for all methods but these. */
@@ -32,38 +33,28 @@ export function allowMethods(ctx: Koa.Context, ...methods: readonly string[]): v
 export async function askedConsent(
   ctx: Koa.Context,
   id: string,
-  { consents, authenticate }: Dependencies,
+  parts: AskingParts,
 ): Promise<AskedConsent> {
-  const credentials = basicIn(ctx);
-  const server = credentials && (await authenticate(credentials.id, credentials.secret));
+  const server = await parts.authenticate(ctx.req, basicIn(ctx));
   if (server === undefined) throw new Problem('invalid_token', { detail: 'no resource server' });
-  const consent = await consents.find(id);
-  if (consent === undefined || !isFor(server, consent)) {
+  const consent = await parts.consents.find(id);
+  if (consent === undefined || !(await mayKnow(server, consent, parts))) {
     throw new Problem('consent_not_found', { detail: `asked by ${server.identifier}` });
   }
-  return { consent, server, clientId: credentials?.id ?? '' };
+  return { consent, server };
 }
 
-/** A resource server learns of consents to what it has itself. */
-function isFor({ scopes }: AskingServer, { regime, type }: Consent): boolean {
-  return scopes.includes(regimes[regime].scopes[type]);
-}
-
-const basic = /^Basic +([\w+/-]{1,1024}={0,2})$/i;
-
-/** RFC 6749 §2.3.1: both parts are form-encoded within. */
-function basicIn(ctx: Koa.Context): { id: string; secret: string } | undefined {
-  const encoded = basic.exec(ctx.get('Authorization'))?.[1];
-  if (encoded === undefined) return undefined;
-  const plainText = Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = plainText.indexOf(':');
-  if (colon < 1) return undefined;
-  try {
-    const [id, secret] = [plainText.slice(0, colon), plainText.slice(colon + 1)].map((part) =>
-      decodeURIComponent(part.replaceAll('+', ' ')),
-    );
-    return id === undefined || secret === undefined ? undefined : { id, secret };
-  } catch {
-    return undefined;
-  }
+/** A resource server learns of consents to what it has itself, of clients that may have tokens for it. */
+async function mayKnow(
+  { identifier, scopes }: AskingServer,
+  { id, clientId, regime, type, state }: Consent,
+  { clientMay, consents }: AskingParts,
+): Promise<boolean> {
+  const scope = regimes[regime].scopes[type];
+  if (!scopes.includes(scope)) return false;
+  if (await clientMay(clientId, identifier, scope)) return true;
+  // Whoever used it up makes the payment, also when the client is gone meanwhile.
+  if (state !== 'consumed') return false;
+  const history = await consents.history(id);
+  return history.some(({ move, by }) => move === 'consume' && by.id === identifier);
 }

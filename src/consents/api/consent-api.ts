@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type Koa from 'koa';
+import type { AuditEntry } from '../../audit/events.ts';
 import { failureOf, reasonOf } from '../../http/failure.ts';
 import { currentRequest } from '../../observability/request-context.ts';
 import { Problem, problems } from '../../problem.ts';
@@ -121,12 +122,14 @@ function answerRefusal(ctx: Koa.Context, place: Place, refused: Refused): void {
   const { code, status, faults, detail, clientId, audit } = refused;
   const request = currentRequest();
   if (request !== undefined) request.reason ??= detail;
-  audit.record({
-    ...{ type: 'consent.refused', outcome: 'refused' },
-    actor: clientId === undefined ? { type: 'client' } : { type: 'client', id: clientId },
-    ...(clientId === undefined ? {} : { clientId }),
-    detail: { method: ctx.method, consent: place.id, error: code, reason: detail },
-  });
+  // Those are told of once for all of them: rate_limit.exceeded.
+  if (code !== 'too_many_requests') {
+    audit.record({
+      ...{ type: 'consent.refused', outcome: 'refused' },
+      ...partiesOf(clientId),
+      detail: { method: ctx.method, consent: place.id, error: code, reason: detail },
+    });
+  }
   const reference = request?.requestId ?? 'none';
   const answer: RefusalAnswer = place.dialect.refusal({
     ...{ code, status, message: problems[code], reference, faults },
@@ -138,4 +141,9 @@ function answerRefusal(ctx: Koa.Context, place: Place, refused: Refused): void {
   ctx.status = answer.status;
   ctx.type = answer.contentType;
   ctx.body = JSON.stringify(answer.body);
+}
+
+function partiesOf(clientId: string | undefined): Pick<AuditEntry, 'actor' | 'clientId'> {
+  if (clientId === undefined) return { actor: { type: 'client' } };
+  return { actor: { type: 'client', id: clientId }, clientId };
 }

@@ -1,15 +1,14 @@
 import { z } from 'zod';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
-import type { AuthenticateServer, Recorder } from '../consent-ports.ts';
+import type { Recorder } from '../consent-ports.ts';
 import type { ConsentStore } from '../consent-store.ts';
 import { allowMethods, askedConsent } from './asking-server-api.ts';
-import type { AnswerServer, AskedConsent } from './asking-server-api.ts';
+import type { AnswerServer, AskedConsent, AskingParts } from './asking-server-api.ts';
 import { maxDepth, readBody } from './consent-requests-api.ts';
 
-interface Dependencies {
+interface Dependencies extends AskingParts {
   consents: Pick<ConsentStore, 'find' | 'move' | 'history'>;
-  authenticate: AuthenticateServer;
   audit: Recorder;
 }
 
@@ -41,7 +40,7 @@ export function createConsumptionAnswer(deps: Dependencies): AnswerServer {
 }
 
 async function consume(asked: AskedConsent, payment: string, deps: Dependencies): Promise<void> {
-  const { consent, server, clientId } = asked;
+  const { consent, server } = asked;
   if (consent.type !== 'payment') {
     throw new Problem('consent_invalid', { detail: `${consent.type} can't be consumed` });
   }
@@ -55,8 +54,9 @@ async function consume(asked: AskedConsent, payment: string, deps: Dependencies)
   }
   deps.audit.record({
     ...{ type: 'consent.consumed', outcome: 'success' },
-    actor: { type: 'client', id: clientId },
+    actor: { type: 'client', id: server.clientId },
     clientId: consent.clientId,
+    ...(consent.customerId === undefined ? {} : { customerId: consent.customerId }),
     detail: { consent: consent.id, payment, resourceServer: server.identifier },
   });
 }

@@ -5,6 +5,7 @@ import { createConsentApi } from './consent-api.ts';
 import type {
   AuthenticateServer,
   CertificateOf,
+  ClientMay,
   FindClientToken,
   Recorder,
 } from '../consent-ports.ts';
@@ -22,6 +23,7 @@ interface Dependencies {
   used: (consentId: string) => void;
   findClientToken: FindClientToken;
   authenticate: AuthenticateServer;
+  clientMay: ClientMay;
   certificateOf: CertificateOf;
   audit: Recorder;
   clock: Clock;

@@ -1,13 +1,10 @@
 import type { Consent } from '../consent-codec.ts';
-import type { AuthenticateServer, Recorder } from '../consent-ports.ts';
-import type { ConsentStore } from '../consent-store.ts';
+import type { Recorder } from '../consent-ports.ts';
 import { allowMethods, askedConsent } from './asking-server-api.ts';
-import type { AnswerServer } from './asking-server-api.ts';
+import type { AnswerServer, AskingParts } from './asking-server-api.ts';
 import { plainWords } from './consent-plain-api.ts';
 
-interface Dependencies {
-  consents: Pick<ConsentStore, 'find'>;
-  authenticate: AuthenticateServer;
+interface Dependencies extends AskingParts {
   /** Told of every use of a consent: a resource server asks when it is shown a token. */
   used: (consentId: string) => void;
   audit: Recorder;
@@ -20,7 +17,7 @@ interface Dependencies {
 export function createStatusAnswer(deps: Dependencies): AnswerServer {
   return async function answerStatus(ctx, id) {
     allowMethods(ctx, 'GET', 'HEAD');
-    const { consent, server, clientId } = await askedConsent(ctx, id, deps);
+    const { consent, server } = await askedConsent(ctx, id, deps);
     deps.used(id);
     const { state, version } = consent;
     ctx.set('Cache-Control', 'private, max-age=1');
@@ -31,7 +28,7 @@ export function createStatusAnswer(deps: Dependencies): AnswerServer {
     else ctx.body = statusBody(consent);
     deps.audit.record({
       ...{ type: 'consent.checked', outcome: 'success' },
-      actor: { type: 'client', id: clientId },
+      actor: { type: 'client', id: server.clientId },
       clientId: consent.clientId,
       detail: { consent: id, state, resourceServer: server.identifier },
     });

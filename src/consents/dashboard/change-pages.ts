@@ -1,6 +1,7 @@
 import type Koa from 'koa';
 import type { SignedIn } from '../../http/account-door.ts';
 import type { AccountChangeData } from '../../http/account-page-data.ts';
+import { changeSentences } from '../../http/account-sentences.ts';
 import { accountsToOffer, chosenAccounts } from '../accounts.ts';
 import { Problem } from '../../problem.ts';
 import { accountPrefix, chosenIn } from '../account-fields.ts';
@@ -16,6 +17,7 @@ import {
   isRefused,
   ownConsent,
   pathOf,
+  sentencesOf,
   wordsFor,
 } from './parts-pages.ts';
 import type { DashboardDependencies } from './parts-pages.ts';
@@ -122,7 +124,7 @@ async function change(
   const { id, clientId } = opened.consent;
   const { customerId } = opened.signedIn;
   try {
-    const facts = changeFacts(opened, wanted, wordsFor(ctx, deps).tag);
+    const facts = changeFacts(opened, wanted, await shownTo(ctx, opened, deps));
     await deps.consents.move(id, 'change', { ...facts, version });
   } catch (error) {
     if (isRefused(error, 'consent_state')) return undefined; // it has ended; its page says so
@@ -137,13 +139,12 @@ async function change(
 }
 
 function changeFacts(
-  { consent, signedIn }: Open,
+  { signedIn }: Open,
   { accounts, end, what = 'both' }: Change,
-  locale: string,
+  shown: NonNullable<MoveFacts['shown']>,
 ): MoveFacts {
-  const text = JSON.stringify({ consent: consent.id, accounts, until: end });
   return {
-    ...factsOf(signedIn, { shown: { locale, text }, reason: what }),
+    ...factsOf(signedIn, { shown, reason: what }),
     accounts,
     ...(end === undefined ? {} : { expiresAt: end }),
     authentication: { ...signedIn.authentication, at: signedIn.authenticatedAt },
@@ -177,35 +178,66 @@ function limitsOf(consent: Consent, { clock }: Pick<DashboardDependencies, 'cloc
   return { now, latest: latestEnd(consent, regimes[consent.regime], now) };
 }
 
-async function showForm(
+type Shown = Pick<AccountChangeData, 'client' | 'accounts' | 'until'>;
+
+/** What the page is about: the consent as it is, or what was chosen and typed. */
+async function shownOf(
   ctx: Koa.Context,
-  { consent, signedIn, offered }: Open,
-  { deps, again }: { deps: DashboardDependencies; again?: Again },
-): Promise<void> {
-  const { problems, fields, status } = again ?? { problems: [], status: 200 };
-  const { door, displayName, pages } = deps;
+  { consent, offered }: Open,
+  { deps, fields }: { deps: DashboardDependencies; fields?: Fields | undefined },
+): Promise<Shown> {
   const words = wordsFor(ctx, deps);
-  const path = pathOf(consent);
   const chosen = fields === undefined ? idsOf(consent.accounts) : chosenIn(fields);
   const { now, latest } = limitsOf(consent, deps);
   const present = consent.expiresAt === undefined ? '' : dayOf(consent.expiresAt);
+  return {
+    client: await clientNameOf(consent, words, deps),
+    accounts: offered.map(({ id, name, number }) => ({
+      ...{ field: accountPrefix + id, name, number },
+      isChosen: chosen.has(id),
+    })),
+    until: {
+      value: fields?.['until'] ?? present,
+      ...{ earliest: dayOf(now), earliestInWords: words.day(now) },
+      latest: latest && dayOf(latest),
+      latestInWords: latest && words.day(latest),
+    },
+  };
+}
+
+/** What the page said, before anything was changed on it; what was chosen then is kept beside it. */
+async function shownTo(
+  ctx: Koa.Context,
+  opened: Open,
+  deps: DashboardDependencies,
+): Promise<NonNullable<MoveFacts['shown']>> {
+  const words = wordsFor(ctx, deps);
+  const shown = await shownOf(ctx, opened, { deps });
+  const { accounts, until } = shown;
+  const page = {
+    ...changeSentences(shown, sentencesOf(words)),
+    accounts: accounts.map(({ name, number, isChosen }) => ({ name, number, isChosen })),
+    until: until.value,
+  };
+  return { locale: words.tag, text: JSON.stringify(page) };
+}
+
+async function showForm(
+  ctx: Koa.Context,
+  opened: Open,
+  { deps, again }: { deps: DashboardDependencies; again?: Again },
+): Promise<void> {
+  const { problems, fields, status } = again ?? { problems: [], status: 200 };
+  const { consent, signedIn } = opened;
+  const { door, displayName, pages } = deps;
+  const path = pathOf(consent);
   pages.show(ctx, {
     page: 'account-change',
     data: {
       accountName: await displayName(signedIn.customerId),
-      client: await clientNameOf(consent, words, deps),
+      ...(await shownOf(ctx, opened, { deps, fields })),
       ...{ action: `${path}/change`, backUrl: path, csrfToken: door.token(signedIn) },
       ...{ version: consent.version, problems: [...problems] },
-      accounts: offered.map(({ id, name, number }) => ({
-        ...{ field: accountPrefix + id, name, number },
-        isChosen: chosen.has(id),
-      })),
-      until: {
-        value: fields?.['until'] ?? present,
-        ...{ earliest: dayOf(now), earliestInWords: words.day(now) },
-        latest: latest && dayOf(latest),
-        latestInWords: latest && words.day(latest),
-      },
     },
     status,
     languagePath: `${path}/change`,

@@ -1,6 +1,7 @@
 import type Koa from 'koa';
 import type { Clock } from '../../clock.ts';
 import type { AccountDoor, SignedIn } from '../../http/account-door.ts';
+import type { SentenceOf } from '../../http/account-sentences.ts';
 import type { Pages } from '../../http/pages.ts';
 import { Problem } from '../../problem.ts';
 import type { AccountsOf } from '../accounts.ts';
@@ -58,6 +59,11 @@ export function wordsFor(
   { pages, bank }: Pick<DashboardDependencies, 'pages' | 'bank'>,
 ): Words & { tag: string; day(date: Date): string } {
   return { ...pages.localeOf(ctx), bank };
+}
+
+/** The texts of pages whose sentences are kept with what was decided on them. */
+export function sentencesOf(words: Words): SentenceOf {
+  return (key, values) => words.text(key, { bank: words.bank, ...values });
 }
 
 /** The name of the client in a sentence. */

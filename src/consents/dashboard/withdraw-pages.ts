@@ -1,5 +1,6 @@
 import type Koa from 'koa';
 import type { SignedIn } from '../../http/account-door.ts';
+import { confirmationSentences } from '../../http/account-sentences.ts';
 import type { Consent } from '../consent-codec.ts';
 import {
   clientNameOf,
@@ -8,6 +9,7 @@ import {
   isRefused,
   ownConsent,
   pathOf,
+  sentencesOf,
   wordsFor,
 } from './parts-pages.ts';
 import type { DashboardDependencies } from './parts-pages.ts';
@@ -59,8 +61,9 @@ async function withdraw(
   deps: DashboardDependencies,
 ): Promise<void> {
   const { id, clientId, customerId } = consent;
-  const { tag: locale } = wordsFor(ctx, deps);
-  const shown = { locale, text: JSON.stringify(await shownOf(ctx, consent, deps)) };
+  const words = wordsFor(ctx, deps);
+  const page = confirmationSentences(await shownOf(ctx, consent, deps), sentencesOf(words));
+  const shown = { locale: words.tag, text: JSON.stringify(page) };
   try {
     await deps.consents.move(id, 'revoke', factsOf(signedIn, { shown, reason: 'customer' }));
   } catch (error) {

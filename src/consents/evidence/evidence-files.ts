@@ -21,7 +21,7 @@ const move = z.strictObject({
   move: z.enum(moves),
   state: z.enum(consentStates),
   by: z.strictObject({
-    type: z.enum(['customer', 'client', 'operator', 'system']),
+    type: z.enum(['customer', 'client', 'resource-server', 'operator', 'system']),
     id: text.optional(),
   }),
   address: text.optional(),

@@ -67,12 +67,20 @@ function partyFaults(entry: EvidenceMove, { consent }: EvidenceBundle): string[]
   ];
 }
 
-function decisionFaults({ by, page, authentication }: EvidenceMove, of: string): string[] {
-  const isBare = authentication === undefined || page === undefined;
+function decisionFaults(entry: EvidenceMove, of: string): string[] {
+  const { by, page, authentication } = entry;
+  const isBare = page === undefined || (authentication === undefined && !hasNoContent(entry));
   return [
     ...(by.type === 'customer' ? [] : [`${of} is not by a customer`]),
     ...(isBare ? [`${of} lacks the page or the login`] : []),
   ];
+}
+
+/** Whether nothing is kept of a decision but its row and the digest of its page, as it was in older versions. */
+export function hasNoContent({ move, page, ...entry }: EvidenceMove): boolean {
+  const { accounts, expires_at: until, authentication, client } = entry;
+  const kept = [accounts, until, authentication, client, page?.shown];
+  return decisions.includes(move) && kept.every((part) => part === undefined);
 }
 
 /** What time has ended is told before it is written down. */

@@ -1,4 +1,5 @@
 import type { EvidenceBundle, EvidenceMove } from './evidence-files.ts';
+import { hasNoContent } from './evidence-verdict.ts';
 
 /** What a bundle proves that holds, a sentence each, for people who have to judge it. */
 export function provenBy(bundle: EvidenceBundle): string[] {
@@ -14,12 +15,18 @@ export function provenBy(bundle: EvidenceBundle): string[] {
 /** What nobody can read out of it. */
 export function notProvenBy({ history }: EvidenceBundle): string[] {
   const bare = history.filter(({ page }) => page !== undefined && page.shown === undefined);
+  const older = history.filter(hasNoContent);
   return [
     'Which person the customer is: the bank knows its customers by their identifiers.',
-    'That nothing was issued before the audit trail began, or after its retention ended.',
+    'That nothing was issued before the audit trail began, after its retention ended, or before the trail told under which consent a token is issued.',
     ...(bare.length === 0
       ? []
       : [`The words of ${String(bare.length)} pages, of which only the digest was kept.`]),
+    ...(older.length === 0
+      ? []
+      : [
+          `How the customer had logged in for ${String(older.length)} decisions, and for which accounts: an older version did not keep it.`,
+        ]),
   ];
 }
 
@@ -36,23 +43,24 @@ function wordsOf(entry: EvidenceMove, { consent }: EvidenceBundle): string {
     const what = consent.permissions.length === 0 ? '' : `: ${consent.permissions.join(', ')}`;
     return `At ${at} ${who}${where} asked for a consent to ${aboutOf(consent.type)}${what}.`;
   }
-  return `At ${at} ${who}${where} ${verbs[move]} it${why}${loginOf(entry)}${pageOf(entry)}.`;
+  return `At ${at} ${who}${where} ${verbs[move]}${why}${loginOf(entry)}${pageOf(entry)}.`;
 }
 
 const verbs = {
-  authorise: 'authorised',
-  reject: 'rejected',
-  withdraw: 'took back',
-  lapse: 'let lapse',
-  reauthenticate: 'confirmed',
-  change: 'changed',
-  revoke: 'revoked',
-  expire: 'ended',
-  consume: 'used up',
+  authorise: 'authorised it',
+  reject: 'rejected it',
+  withdraw: 'took it back',
+  lapse: 'let it lapse',
+  reauthenticate: 'confirmed it',
+  change: 'changed it',
+  revoke: 'revoked it',
+  expire: 'ended it',
+  consume: 'used it up',
 } as const satisfies Record<Exclude<EvidenceMove['move'], 'create'>, string>;
 
 function nameOf({ type, id }: EvidenceMove['by']): string {
-  return id === undefined ? `the ${type}` : `the ${type} ${id}`;
+  const name = type.replace('-', ' ');
+  return id === undefined ? `the ${name}` : `the ${name} ${id}`;
 }
 
 function aboutOf(type: EvidenceBundle['consent']['type']): string {
@@ -75,12 +83,12 @@ function pageOf({ page, accounts = [] }: EvidenceMove): string {
   const chosen =
     accounts.length === 0 ? '' : `, for ${accounts.map(({ name }) => name).join(' and ')}`;
   if (page === undefined) return chosen;
-  const kept = page.shown === undefined ? 'with the digest' : 'which is here whole, digest';
+  const kept = page.shown === undefined ? 'with the digest' : 'whose words are here, digest';
   return `${chosen}, on a page in ${page.locale} ${kept} ${page.digest}`;
 }
 
 function tokenWords({ tokens }: EvidenceBundle): string {
-  if (tokens.length === 0) return 'No access token was issued under it.';
+  if (tokens.length === 0) return 'The audit trail has no access token that was issued under it.';
   const bound = [...new Set(tokens.flatMap(({ bound_to: key }) => key ?? []))];
   const to = bound.length === 0 ? 'bound to nothing' : `bound to ${bound.join(', ')}`;
   const first = tokens[0]?.issued_at ?? '';

@@ -62,7 +62,8 @@ async function answer(
     clientId = await authorizeClient(ctx, deps, scope);
     await handle(ctx, { clientId, id }, deps);
   } catch (error) {
-    if (error instanceof Problem) {
+    // What is too much is told of once for all of it: rate_limit.exceeded.
+    if (error instanceof Problem && error.code !== 'too_many_requests') {
       const detail = { method: ctx.method, error: error.code, reason: error.detail };
       deps.audit.record({
         ...entryOf(clientId),

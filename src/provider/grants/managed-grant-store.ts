@@ -24,6 +24,9 @@ export interface GrantChange {
   expiresAt: Date;
 }
 
+/** 24 random bytes in base64url. Anything else is no grant, and Postgres refuses U+0000 in a text. */
+const idShape = /^[\w-]{32}$/;
+
 const columns = `id, client_id AS "clientId", customer_id AS "customerId", members, version,
   created_at AS "createdAt", updated_at AS "updatedAt", expires_at AS "expiresAt"`;
 
@@ -67,6 +70,7 @@ export function createManagedGrantStore(sql: Sql) {
 
     /** Undefined for a grant whose time is over. */
     async find(id: string, now: Date): Promise<ManagedGrant | undefined> {
+      if (!idShape.test(id)) return undefined;
       const [row] = await sql.rows<ManagedGrant>(statement('find'), [id, now]);
       return row;
     },
