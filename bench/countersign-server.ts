@@ -99,6 +99,11 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl, limits
     COUNTERSIGN_OUTBOUND_ALLOW: new URL(world.directory.origin).host,
     COUNTERSIGN_OUTBOUND_TRUSTSTORE: world.authority.certificatePem,
     DATABASE_URL: databaseUrl,
+    COUNTERSIGN_EDGE_POLICY_FILE: path.join(import.meta.dirname, 'parts', 'edge-policy.json'),
+    COUNTERSIGN_PROXY_CERTIFICATE_HEADER: 'nginx',
+    COUNTERSIGN_PROXY_ADDRESS_HEADER: 'x-forwarded-for',
+    COUNTERSIGN_PROXY_NETWORKS: '127.0.0.1/32',
+    COUNTERSIGN_PROXY_SECRETS: world.proxySecret,
   };
 }
 

@@ -69,6 +69,17 @@ export const flows: Record<FlowName, (lane: Lane) => Promise<void>> = {
     const answer = await plain.postJson('/api-keys/v1/verify', question, basic('accounts-rs'));
     if (!answer.text.includes('"active":true')) throw new Error(answer.text);
   },
+
+  async 'edge-jwt'({ plain, proxied, tokens }) {
+    const caller = proxied('GET', '/accounts/1/balances?page=2');
+    const authorization = `Bearer ${tokens.jwt}`;
+    expectOk(await plain.get('/edge/verify', { ...caller, authorization }));
+  },
+
+  async 'edge-api-key'({ plain, proxied, apiKey }) {
+    const caller = proxied('GET', '/exports/2026');
+    expectOk(await plain.get('/edge/verify', { ...caller, 'x-api-key': apiKey }));
+  },
 };
 
 async function clientCredentials(lane: Lane, resource: string, scope: string): Promise<void> {

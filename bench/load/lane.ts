@@ -31,6 +31,8 @@ export interface Lane {
   consents: string[];
   /** A key of the client's. */
   apiKey: string;
+  /** What a proxy tells the edge of a caller with the lane's certificate, besides its credential. */
+  proxied: (method: string, target: string) => Record<string, string>;
   /** HTTP Basic of a resource server. */
   basic: (id: 'accounts-rs' | 'opaque-rs') => Record<string, string>;
 }
@@ -51,6 +53,7 @@ export async function createLane(
   const mutual = openConnection({ port: mtlsPort, origin: atMutual, ca, certificate });
   const plain = minted === undefined ? openConnection({ port, origin: issuer, ca }) : mutual;
   const newBrowser = () => createBrowser({ connection: plain, origin: issuer, customer });
+  const presented = encodeURIComponent(certificate.certificatePem); // as NGINX tells it
   let turn = index - laneCount;
   const lane: Lane = {
     plain,
@@ -67,6 +70,13 @@ export async function createLane(
       turn = turn + laneCount < place.clients ? turn + laneCount : index;
       return `tpp-${String(turn)}`;
     },
+    proxied: (method, target) => ({
+      'countersign-proxy-secret': world.proxySecret,
+      'x-forwarded-for': '192.0.2.1',
+      'x-original-method': method,
+      'x-original-uri': target,
+      'ssl-client-cert': presented,
+    }),
     basic(id) {
       const pair = Buffer.from(`${id}:${world.secrets[id]}`).toString('base64');
       return { authorization: `Basic ${pair}` };

@@ -15,6 +15,8 @@ export const flowNames = [
   'consent-lodging',
   'consent-status',
   'api-key',
+  'edge-jwt',
+  'edge-api-key',
 ] as const;
 export type FlowName = (typeof flowNames)[number];
 
@@ -35,6 +37,8 @@ export const flowTitles: Record<FlowName, string> = {
   'consent-lodging': 'a consent lodged over mTLS (UK account access)',
   'consent-status': 'the state of a consent, asked by a resource server',
   'api-key': 'an API key, asked about by a resource server',
+  'edge-jwt': 'the edge about a JWT that is bound to a certificate, asked by a proxy',
+  'edge-api-key': 'the edge about an API key, asked by a proxy',
 };
 
 /** What bare oidc-provider is measured with: it has no pages to log in at, and introspects no JWT. */

@@ -4,14 +4,17 @@ import type { Measurements } from './rounds.ts';
 import { samplesOf } from './rounds.ts';
 import { median, quantile } from './statistics.ts';
 import { ratioOf, summary } from './summary.ts';
+import { middlewareRatios } from './verifications.ts';
 import type { VerificationFindings } from './verifications.ts';
 
-/** What was asked for, with what this run found, as Markdown. */
-export function targetLines(findings: {
+interface Findings {
   measurements: Measurements;
   registrations: RegistrationFindings;
   verifications: VerificationFindings;
-}): string[] {
+}
+
+/** What was asked for, with what this run found, as Markdown. */
+export function targetLines(findings: Findings): string[] {
   const { measurements, registrations, verifications } = findings;
   const fapi = ratioOf(
     summary(measurements, 'fapi', 'ours'),
@@ -30,8 +33,16 @@ export function targetLines(findings: {
       ['registration at 100,000 clients, median', 'at most 150 ms', `${registration} ms`],
       ['CPU of a token, 100,000 clients / 10', '0.9 to 1.1', `${growth}; ${noise(measurements)}`],
       ['judging an API key that is remembered', 'at most 150 µs CPU', keys(verifications)],
+      ['judging a bound JWT / jose alone', 'at most 2', middlewareRatios(verifications)],
+      [`\`/edge/verify\` with a bound JWT / jose alone`, 'at most 2', edge(findings)],
     ],
   );
+}
+
+/** The whole request, with TLS and the log, by the verification that it does once a second. */
+function edge({ measurements, verifications }: Findings): string {
+  const cpu = summary(measurements, 'edge-jwt', 'ours').median;
+  return (cpu / verifications.tokens.RS256.jose).toFixed(2);
 }
 
 const keys = ({ apiKey }: VerificationFindings) => `${apiKey.toFixed(0)} µs`;

@@ -62,6 +62,8 @@ export interface World {
   customers: readonly { username: string; password: string }[];
   /** Secrets of "accounts-rs" and "opaque-rs". */
   secrets: Record<'accounts-rs' | 'opaque-rs', string>;
+  /** Of the proxy that asks the edge. */
+  proxySecret: string;
   /** 32 bytes base64url each. */
   keys: Record<'cookie' | 'encryption' | 'digest' | 'pairwise', string>;
   places: Record<ServerName, Place>;
@@ -103,6 +105,7 @@ export async function createWorld(
     lanes: await Promise.all(lanes),
     customers: lanes.map((_, lane) => ({ username: `casey-${String(lane)}`, password: secret() })),
     secrets: { 'accounts-rs': secret(), 'opaque-rs': secret() },
+    proxySecret: secret(),
     keys: { cookie: secret(), encryption: secret(), digest: secret(), pairwise: secret() },
     places: {
       bare: await newPlace({ databaseUrl: '', clients: activeClients }),
