@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import type { CryptoKey } from 'jose';
 import * as openid from 'openid-client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import type { CustomerAgent, Page } from '../support/customer-agent.ts';
 import { databaseNetwork } from '../support/database-network.ts';
@@ -18,6 +18,7 @@ import type { AuthorizationServer } from '../support/server.ts';
 import { serverProcesses } from '../support/server-process.ts';
 import type { ServerProcesses } from '../support/server-process.ts';
 import { introspect } from '../support/tokens.ts';
+import { withinASecond } from '../support/within-a-second.ts';
 
 /** How often each of the following is tried, and how many requests at once each time. */
 const rounds = 3;
@@ -117,19 +118,16 @@ function expectOneSuccess(answers: readonly Answer[], refusal: string): Answer {
 /** Everything that one answer carried is dead on both processes within a second. */
 async function expectNothingWorks(answer: Answer, format: Format, sender: Sender): Promise<void> {
   const { access, refresh } = tokensOf(answer);
-  await vi.waitFor(
-    async () => {
-      for (const at of both) {
-        const state = await introspect(base, access, { as: resourceServerOf[format], at });
-        expect(state.body).toEqual({ active: false });
-        expect(await oauthClient(at, sender).refresh(refresh)).toMatchObject({
-          status: 400,
-          body: { error: 'invalid_grant' },
-        });
-      }
-    },
-    { timeout: 1000, interval: 20 },
-  );
+  await withinASecond(async () => {
+    for (const at of both) {
+      const state = await introspect(base, access, { as: resourceServerOf[format], at });
+      expect(state.body).toEqual({ active: false });
+      expect(await oauthClient(at, sender).refresh(refresh)).toMatchObject({
+        status: 400,
+        body: { error: 'invalid_grant' },
+      });
+    }
+  });
 }
 
 describe.each(['jwt', 'opaque'] as const)('With %s access tokens', (format) => {
