@@ -52,6 +52,7 @@ export function addDemoResource(router: Router, parts: DemoResourceParts): void 
     ...parts,
     name: 'demo resource',
     nonceSecret: randomBytes(32),
+    olderNonceSecrets: [],
   });
 
   async function judge(ctx: Koa.Context, scope: string | undefined): Promise<Judged> {

@@ -55,8 +55,8 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
     emitter.on(event, (ctx: KoaContextWithOIDC, error: Refusal) => {
       if (isOvertaken(ctx)) return; // answered by the request that overtook it
       const reason = reasonOf(error, dependencies.currentRequest());
+      if (codeOf(error) === tooManyRequests) return; // counted by the limits; told once: rate_limit.exceeded
       dependencies.metrics.refusals.increment({ endpoint: endpointOf(ctx), error: codeOf(error) });
-      if (codeOf(error) === tooManyRequests) return; // told once for all of them: rate_limit.exceeded
       record({
         ...partiesOf(ctx),
         type: isClientAuthentication(error) ? 'client.authentication_failed' : type,

@@ -5,6 +5,7 @@ import {
   journeysOf,
   lodgeAccess,
   lodgePayment,
+  opaqueBankApi,
   plainConsents,
   startConsentServer,
   ukPayments,
@@ -74,7 +75,25 @@ describe('A payment consent', () => {
       ...{ move: 'consume', actor_type: 'resource-server', actor_id: bankApi, reason: 'pay-1' },
     });
     const audited = await auditOf(server, used);
-    expect(audited.at(-1)).toMatchObject({ detail: { consent: id, payment: 'pay-1' } });
+    expect(audited.at(-1)).toMatchObject({
+      ...{ type: 'consent.consumed', actor_id: 'bank-rs', client_id: 'aisp' },
+      ...{ customer_id: server.customer.id, detail: { consent: id, payment: 'pay-1' } },
+    });
+  });
+
+  it('is used up by the resource server that has its client’s permission, which stays its', async () => {
+    const { clients } = server.running.app;
+    const { id } = await authorisedPayment();
+    const { [opaqueBankApi]: scopes = [] } = await clients.permissionsOf('aisp');
+    const without = scopes.filter((scope) => scope !== 'payments');
+    await clients.setPermission('aisp', opaqueBankApi, without);
+    const foreign = { as: 'opaque-bank-rs' };
+    expect((await consume(id, 'pay-1', foreign)).status).toBe(404);
+    await clients.setPermission('aisp', opaqueBankApi, scopes);
+    expect((await consume(id, 'pay-1', foreign)).status).toBe(200);
+    await clients.setPermission('aisp', opaqueBankApi, without);
+    expect((await consume(id, 'pay-1', foreign)).status).toBe(200);
+    await clients.setPermission('aisp', opaqueBankApi, scopes);
   });
 
   it('tells the same payment the same, and another one that it is too late', async () => {

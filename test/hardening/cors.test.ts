@@ -36,7 +36,12 @@ async function tokenFrom(from: string, client: 'spa' | 'web') {
 
 describe('A script', () => {
   it('of a browser client’s own origin may read what the token endpoint says', async () => {
-    expect(allowed(await tokenFrom(origin, 'spa'))).toBe(origin);
+    const answer = await tokenFrom(origin, 'spa');
+    expect(allowed(answer)).toBe(origin);
+    const readable = answer.headers.get('access-control-expose-headers')?.split(/, ?/);
+    const limits = ['RateLimit', 'RateLimit-Policy', 'Retry-After'];
+    expect(readable).toEqual(expect.arrayContaining(['DPoP-Nonce', ...limits]));
+    expect(answer.headers.get('ratelimit')).not.toBeNull();
   });
 
   it.each([

@@ -43,7 +43,7 @@ function membersOf(text: string): Record<string, unknown> {
 export function getWith(
   server: AuthorizationServer,
   url: string,
-  headers: Record<string, string>,
+  headers: Record<string, string | string[]>,
 ): Promise<Answer> {
   const { host, hostname, port, pathname } = new URL(url);
   const ca = server.certificates.authority.certificatePem;
