@@ -139,14 +139,17 @@ describe('A code', () => {
     expect(await introspect(server, accessToken, resourceServer)).toEqual({ active: false });
     const refreshed = openid.refreshTokenGrant(tpp, String(first.body['refresh_token']));
     expect(await errorOf(refreshed)).toBe('invalid_grant');
-    await vi.waitFor(async () => {
-      const events = await stored(
-        server,
-        `SELECT 1 FROM audit_events WHERE type = 'replay.detected' AND client_id = 'tpp'
+    await vi.waitFor(
+      async () => {
+        const events = await stored(
+          server,
+          `SELECT 1 FROM audit_events WHERE type = 'replay.detected' AND client_id = 'tpp'
          AND detail->>'kind' = 'AuthorizationCode'`,
-      );
-      expect(events.length).toBeGreaterThan(0);
-    });
+        );
+        expect(events.length).toBeGreaterThan(0);
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('used 50 times at once on two servers gives tokens once, and those end', async () => {

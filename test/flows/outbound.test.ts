@@ -127,13 +127,16 @@ async function tokenFor(clientId: string, signer = keys, kid = 'k1'): Promise<Js
 }
 
 async function expectReason(clientId: string, reason: RegExp): Promise<void> {
-  await vi.waitFor(async () => {
-    const rows = await stored<{ reason: string }>(
-      server,
-      `SELECT detail->>'reason' AS reason FROM audit_events WHERE client_id = '${clientId}'`,
-    );
-    expect(rows.map((row) => row.reason)).toContainEqual(expect.stringMatching(reason));
-  });
+  await vi.waitFor(
+    async () => {
+      const rows = await stored<{ reason: string }>(
+        server,
+        `SELECT detail->>'reason' AS reason FROM audit_events WHERE client_id = '${clientId}'`,
+      );
+      expect(rows.map((row) => row.reason)).toContainEqual(expect.stringMatching(reason));
+    },
+    { timeout: 10_000 },
+  );
 }
 
 describe("A client's key set", () => {

@@ -126,14 +126,17 @@ describe('A public client', () => {
     });
     await openid.refreshTokenGrant(app, token);
     await refreshAsApp(token);
-    await vi.waitFor(async () => {
-      const events = await stored(
-        server,
-        `SELECT 1 FROM audit_events WHERE type = 'replay.detected' AND client_id = 'app'
+    await vi.waitFor(
+      async () => {
+        const events = await stored(
+          server,
+          `SELECT 1 FROM audit_events WHERE type = 'replay.detected' AND client_id = 'app'
          AND detail->>'kind' = 'RefreshToken'`,
-      );
-      expect(events.length).toBeGreaterThan(0);
-    });
+        );
+        expect(events.length).toBeGreaterThan(0);
+      },
+      { timeout: 10_000 },
+    );
     expect(await introspect(server, access_token)).toEqual({ active: false });
   });
 

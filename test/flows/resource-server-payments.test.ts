@@ -119,9 +119,12 @@ describe('A payment', () => {
     expect(errors).toHaveLength(1);
     expect(await books(chosen)).toEqual(before);
     await sample.start();
-    await vi.waitFor(async () => {
-      expect((await books(chosen)).debits).toBe(before.debits + 1);
-    });
+    await vi.waitFor(
+      async () => {
+        expect((await books(chosen)).debits).toBe(before.debits + 1);
+      },
+      { timeout: 10_000 },
+    );
     await sample.start();
     expect(await ukStatusOf(world.tpp, id, ukPayments)).toBe('COND');
     expect((await books(chosen)).debits).toBe(before.debits + 1);
@@ -141,9 +144,12 @@ describe('A payment', () => {
     const alone = await sample.start({ fetch: losing, resumeMs: 50, onError: () => undefined });
     expect(await pay(token, ordered, alone)).toMatchObject({ status: 503 });
     isLost = false;
-    await vi.waitFor(async () => {
-      expect((await books(chosen)).debits).toBe(before.debits + 1);
-    });
+    await vi.waitFor(
+      async () => {
+        expect((await books(chosen)).debits).toBe(before.debits + 1);
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('of a consent that ended meanwhile is rejected, and no money moves', async () => {

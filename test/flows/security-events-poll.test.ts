@@ -132,10 +132,13 @@ describe('A client that polls', () => {
 
   /** When a poll that acknowledges `jti` has been read: from then on it waits. */
   const isRead = (jti = '') =>
-    vi.waitFor(async () => {
-      const statement = `SELECT 1 FROM event_deliveries WHERE jti = $1 AND settled_at IS NOT NULL`;
-      expect(await rows(world.server, statement, [jti])).toHaveLength(1);
-    });
+    vi.waitFor(
+      async () => {
+        const statement = `SELECT 1 FROM event_deliveries WHERE jti = $1 AND settled_at IS NOT NULL`;
+        expect(await rows(world.server, statement, [jti])).toHaveLength(1);
+      },
+      { timeout: 10_000 },
+    );
 
   it('waits for an event, and has it at once', async () => {
     const { tpp } = world;

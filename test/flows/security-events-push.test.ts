@@ -158,17 +158,23 @@ describe('A receiver', () => {
     const ids = [await lodgeAccess(tpp), await lodgeAccess(tpp), await lodgeAccess(tpp)];
     for (const id of ids) await withdraw(id);
     const { eventStreams } = server.running.app;
-    await vi.waitFor(async () => {
-      expect(await eventStreams.health('bank')).toMatchObject({
-        ...{ pending: 6, reason: 'unreachable', failures: expect.any(Number) as number },
-        retryAt: expect.any(Date) as Date,
-      });
-    });
+    await vi.waitFor(
+      async () => {
+        expect(await eventStreams.health('bank')).toMatchObject({
+          ...{ pending: 6, reason: 'unreachable', failures: expect.any(Number) as number },
+          retryAt: expect.any(Date) as Date,
+        });
+      },
+      { timeout: 10_000 },
+    );
     await receiver.up();
     for (const id of ids) await expectTold('bank', id, ['create', 'withdraw']);
-    await vi.waitFor(async () => {
-      expect(await eventStreams.health('bank')).toMatchObject({ pending: 0, failures: 0 });
-    });
+    await vi.waitFor(
+      async () => {
+        expect(await eventStreams.health('bank')).toMatchObject({ pending: 0, failures: 0 });
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it('that is too slow gets an event again, with the same jti, and holds up no other', async () => {
@@ -197,22 +203,25 @@ describe('A receiver', () => {
     const id = await lodgeAccess(tpp);
     await withdraw(id);
     await expectTold('bank', id, ['create', 'withdraw']);
-    await vi.waitFor(async () => {
-      await server.running.app.audit.flush();
-      const lost = await rows(
-        server,
-        `SELECT outcome, detail FROM audit_events
+    await vi.waitFor(
+      async () => {
+        await server.running.app.audit.flush();
+        const lost = await rows(
+          server,
+          `SELECT outcome, detail FROM audit_events
           WHERE type = 'security_event.lost' AND detail->>'consent' = $1`,
-        [id],
-      );
-      const jti = sentTo('bank', id)[0]?.claims.jti;
-      expect(lost).toEqual([
-        {
-          outcome: 'error',
-          detail: { stream: 'bank', consent: id, jti, reason: 'invalid_request' },
-        },
-      ]);
-    });
+          [id],
+        );
+        const jti = sentTo('bank', id)[0]?.claims.jti;
+        expect(lost).toEqual([
+          {
+            outcome: 'error',
+            detail: { stream: 'bank', consent: id, jti, reason: 'invalid_request' },
+          },
+        ]);
+      },
+      { timeout: 10_000 },
+    );
     const metrics = await (await fetch(`${server.operationsOrigin}/metrics`)).text();
     expect(metrics).toContain(
       'countersign_security_event_deliveries_total{delivery="push",outcome="rejected"} 1',

@@ -88,18 +88,24 @@ describe('A process', () => {
       closeServer.call(this, done);
       throw new Error('the door is stuck');
     });
-    await vi.waitFor(() => {
-      expect(process.listeners('SIGTERM').length).toBeGreaterThan(before.length);
-    });
+    await vi.waitFor(
+      () => {
+        expect(process.listeners('SIGTERM').length).toBeGreaterThan(before.length);
+      },
+      { timeout: 10_000 },
+    );
     for (const listener of process.listeners('SIGTERM')) {
       if (!before.includes(listener)) listener('SIGTERM');
     }
     expect(await ended).toBe(1);
     expect(errors.text()).toMatch(/^Countersign did not stop as it should: .*the door is stuck/);
     expect(errors.text()).not.toContain('does not start');
-    await vi.waitFor(() => {
-      expect(log.text()).toContain('"message":"The server did not stop as it should"');
-    });
+    await vi.waitFor(
+      () => {
+        expect(log.text()).toContain('"message":"The server did not stop as it should"');
+      },
+      { timeout: 10_000 },
+    );
   });
 
   it.each([

@@ -191,9 +191,12 @@ describe('When the database goes away', () => {
       await expectRecovery();
       const configuration = await clientOf(server, 'web');
       const jwt = await openid.clientCredentialsGrant(configuration, { scope: 'accounts' });
-      await vi.waitFor(async () => {
-        expect(await databaseUp()).toBe('1');
-      });
+      await vi.waitFor(
+        async () => {
+          expect(await databaseUp()).toBe('1');
+        },
+        { timeout: 10_000 },
+      );
       network[way]();
       await vi.waitFor(
         async () => {

@@ -17,12 +17,15 @@ it.each(['/introspect', '/revoke', '/token'])(
   async (path) => {
     const headers = { ...basic('web', server.secrets.web), 'Content-Length': '5000' };
     await sendRaw(server, rawForm(server, path, { body: 'token=', headers }), { patienceMs: 50 });
-    const request = await vi.waitFor(async () => {
-      const lines = await server.log.lines();
-      const line = lines.find((one) => one.message === 'Request' && one['path'] === path);
-      expect(line).toBeDefined();
-      return line;
-    });
+    const request = await vi.waitFor(
+      async () => {
+        const lines = await server.log.lines();
+        const line = lines.find((one) => one.message === 'Request' && one['path'] === path);
+        expect(line).toBeDefined();
+        return line;
+      },
+      { timeout: 10_000 },
+    );
     expect(request).toMatchObject({ status: 400 });
   },
 );

@@ -134,10 +134,13 @@ describe('A table that somebody locks', () => {
     const token = await newRefreshToken();
     await operator.query('BEGIN; LOCK TABLE artifacts IN ACCESS EXCLUSIVE MODE');
     const waiting = many(poolSize, () => web.refresh(token));
-    await vi.waitFor(async () => {
-      const { rows } = await operator.query('SELECT 1 FROM pg_locks WHERE NOT granted');
-      expect(rows.length).toBeGreaterThan(0);
-    });
+    await vi.waitFor(
+      async () => {
+        const { rows } = await operator.query('SELECT 1 FROM pg_locks WHERE NOT granted');
+        expect(rows.length).toBeGreaterThan(0);
+      },
+      { timeout: 10_000 },
+    );
     await operator.query('ROLLBACK');
     expect(statuses(await waiting)).toEqual(new Set([200]));
   });

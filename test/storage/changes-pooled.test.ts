@@ -23,9 +23,12 @@ it('Changes are not believed to be heard through PgBouncer, whose sessions are t
   const pooled = startedOver(`${database.connectionString}&pgbouncer=true`);
   const direct = startedOver(database.connectionString);
   try {
-    await vi.waitFor(() => {
-      expect(direct.isLive()).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(direct.isLive()).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     expect(memoryMs(direct)).toBe(60_000);
     expect([pooled.isLive(), memoryMs(pooled)]).toEqual([false, 1000]);
   } finally {

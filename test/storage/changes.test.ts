@@ -222,9 +222,12 @@ describe('A process that can’t hear', () => {
     async (...change) => {
       const [, act, expectSeen] = change;
       network.goDown();
-      await vi.waitFor(() => {
-        expect(reader.changes.isLive()).toBe(false);
-      });
+      await vi.waitFor(
+        () => {
+          expect(reader.changes.isLive()).toBe(false);
+        },
+        { timeout: 10_000 },
+      );
       expect(await nameSeen()).toBe('before');
       await act();
       await expectSoon(expectSeen);

@@ -269,13 +269,19 @@ describe('the schedule', () => {
     const scheduled = cleanup({ intervalMs: 5, onBacklog });
     await addReplayIdentifiers(1, ago(400));
     scheduled.start();
-    await vi.waitFor(async () => {
-      expect(await database.prisma.replayIdentifier.count()).toBe(0);
-    });
+    await vi.waitFor(
+      async () => {
+        expect(await database.prisma.replayIdentifier.count()).toBe(0);
+      },
+      { timeout: 10_000 },
+    );
     await addReplayIdentifiers(1, ago(400));
-    await vi.waitFor(async () => {
-      expect(await database.prisma.replayIdentifier.count()).toBe(0);
-    });
+    await vi.waitFor(
+      async () => {
+        expect(await database.prisma.replayIdentifier.count()).toBe(0);
+      },
+      { timeout: 10_000 },
+    );
     await scheduled.stop();
     const calls = onBacklog.mock.calls.length;
     await addReplayIdentifiers(1, ago(400));

@@ -120,9 +120,12 @@ describe('a durable entry', () => {
     store.answer = () => committed;
     const order: string[] = [];
     const first = trail.recordDurably(entry).then(() => order.push('first'));
-    await vi.waitFor(() => {
-      expect(store.attempts).toEqual([1]);
-    });
+    await vi.waitFor(
+      () => {
+        expect(store.attempts).toEqual([1]);
+      },
+      { timeout: 10_000 },
+    );
     const rest = [1, 2, 3].map(() => trail.recordDurably(entry).then(() => order.push('rest')));
     order.push('commit');
     commit(undefined);
@@ -272,9 +275,12 @@ describe('the commit', () => {
     runWithRequest({ ...context, listener: 'public' }, () => {
       trail.record(entry);
     });
-    await vi.waitFor(() => {
-      expect(seen).toEqual([undefined]);
-    });
+    await vi.waitFor(
+      () => {
+        expect(seen).toEqual([undefined]);
+      },
+      { timeout: 10_000 },
+    );
   });
 });
 

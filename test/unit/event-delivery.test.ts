@@ -113,18 +113,27 @@ describe('Delivery', () => {
     const world = setUp();
     world.queue.push(event('first'));
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.has('first')).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.has('first')).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     world.answer('first', delivered);
-    await vi.waitFor(() => {
-      expect(world.settled).toEqual(['delivered consent of first']);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.settled).toEqual(['delivered consent of first']);
+      },
+      { timeout: 10_000 },
+    );
     world.queue.push(event('second'));
     world.change();
-    await vi.waitFor(() => {
-      expect(world.answers.has('second')).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.has('second')).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     world.answer('second', delivered);
   });
 
@@ -132,13 +141,19 @@ describe('Delivery', () => {
     const world = setUp();
     world.queue.push(...Array.from({ length: 9 }, (_, i) => event(`slow ${String(i)}`, 'slow')));
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.size).toBe(9);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.size).toBe(9);
+      },
+      { timeout: 10_000 },
+    );
     world.change();
-    await vi.waitFor(() => {
-      expect(world.asked.at(-1)).toEqual({ busy: ['slow'], limit: 128 - 9 });
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.asked.at(-1)).toEqual({ busy: ['slow'], limit: 128 - 9 });
+      },
+      { timeout: 10_000 },
+    );
     for (const jti of world.answers.keys()) world.answer(jti, delivered);
   });
 
@@ -146,9 +161,12 @@ describe('Delivery', () => {
     const world = setUp();
     world.queue.push(event('last'));
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.has('last')).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.has('last')).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     let isStopped = false;
     const stopping = world.delivery.stop().then(() => (isStopped = true));
     world.queue.push(event('too late'));
@@ -166,20 +184,26 @@ describe('Delivery', () => {
     world.queue.push(event('bad'), event('down'), event('wrong'));
     world.lost.push({ ...event('old'), delivery: 'poll' });
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.size).toBe(3);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.size).toBe(3);
+      },
+      { timeout: 10_000 },
+    );
     world.answer('bad', { outcome: 'failed', concerns: 'event', reason: 'status 422' });
     world.answer('down', { outcome: 'failed', concerns: 'receiver', reason: 'unreachable' });
     world.answer('wrong', { outcome: 'rejected', reason: 'invalid_audience' });
-    await vi.waitFor(() => {
-      expect(world.settled.toSorted()).toEqual([
-        // By its own attempts, and by the receiver's failures in a row.
-        'postponed consent of bad {"reason":"status 422","delayMs":500}',
-        'rejected consent of wrong "invalid_audience"',
-        'released consent of down {"reason":"unreachable","delayMs":2000}',
-      ]);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.settled.toSorted()).toEqual([
+          // By its own attempts, and by the receiver's failures in a row.
+          'postponed consent of bad {"reason":"status 422","delayMs":500}',
+          'rejected consent of wrong "invalid_audience"',
+          'released consent of down {"reason":"unreachable","delayMs":2000}',
+        ]);
+      },
+      { timeout: 10_000 },
+    );
     const recorded = world.audited.map(({ type, detail }) => [type, detail?.['reason']]);
     expect(recorded.toSorted()).toEqual([
       ['security_event.lost', 'invalid_audience'],
@@ -198,9 +222,12 @@ describe('Delivery', () => {
     const world = setUp();
     world.queue.push(event('slow'));
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.has('slow')).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.has('slow')).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     const { endsAt, attemptEndsAt } = world.lease;
     expect(attemptEndsAt).toBeGreaterThan(performance.now() + 1000); // the receiver's time
     expect(attemptEndsAt).toBeLessThanOrEqual(endsAt - 1000);
@@ -211,9 +238,12 @@ describe('Delivery', () => {
     const world = setUp();
     world.queue.push(event('taken'));
     world.delivery.start();
-    await vi.waitFor(() => {
-      expect(world.answers.has('taken')).toBe(true);
-    });
+    await vi.waitFor(
+      () => {
+        expect(world.answers.has('taken')).toBe(true);
+      },
+      { timeout: 10_000 },
+    );
     world.answer('taken', { outcome: 'rejected', reason: 'invalid_audience' });
     await world.delivery.stop();
     expect(world.settled).toEqual(['rejected consent of taken "invalid_audience"']);
@@ -226,9 +256,12 @@ describe('Delivery', () => {
     world.delivery.start();
     const told = async (what: string) =>
       (await world.lines()).filter(({ message }) => message.includes(what));
-    await vi.waitFor(async () => {
-      expect(await told('can not be delivered')).toHaveLength(1);
-    });
+    await vi.waitFor(
+      async () => {
+        expect(await told('can not be delivered')).toHaveLength(1);
+      },
+      { timeout: 10_000 },
+    );
     world.change();
     world.setAway(false);
     world.queue.push(event('after'));

@@ -51,9 +51,12 @@ describe('The tokens of polls', () => {
     const tokensOf = createEventTokens({ issuer, sign });
     const polls = Promise.all([tokensOf(events(6)), tokensOf(events(10).slice(6))]);
     for (let signed = 0; signed < 10; signed += 1) {
-      await vi.waitFor(() => {
-        expect(waiting.length).toBe(Math.min(4, 10 - signed));
-      });
+      await vi.waitFor(
+        () => {
+          expect(waiting.length).toBe(Math.min(4, 10 - signed));
+        },
+        { timeout: 10_000 },
+      );
       waiting.shift()?.resolve(`token ${String(signed)}`);
     }
     const [first, second] = await polls;
@@ -76,15 +79,21 @@ describe('The tokens of polls', () => {
     const { sign, waiting, asked } = slowSigner();
     const tokensOf = createEventTokens({ issuer, sign });
     const failing = tokensOf(events(100));
-    await vi.waitFor(() => {
-      expect(waiting.length).toBe(4);
-    });
+    await vi.waitFor(
+      () => {
+        expect(waiting.length).toBe(4);
+      },
+      { timeout: 10_000 },
+    );
     for (const { reject } of waiting.splice(0)) reject(new Error('the signer is away'));
     await expect(failing).rejects.toThrow('the signer is away');
     const next = tokensOf([event('next')]);
-    await vi.waitFor(() => {
-      expect(waiting.length).toBe(1);
-    });
+    await vi.waitFor(
+      () => {
+        expect(waiting.length).toBe(1);
+      },
+      { timeout: 10_000 },
+    );
     waiting[0]?.resolve('made');
     expect(await next).toEqual({ next: 'made' });
     expect(asked()).toBe(5);

@@ -31,9 +31,12 @@ describe('Signatures that are asked for at once', () => {
       detail: 'busy: 3 signatures wait already',
     });
     for (let done = 0; done < 5; done += 1) {
-      await vi.waitFor(() => {
-        expect(ends.length).toBeGreaterThan(done);
-      });
+      await vi.waitFor(
+        () => {
+          expect(ends.length).toBeGreaterThan(done);
+        },
+        { timeout: 10_000 },
+      );
       ends[done]?.();
     }
     expect(await Promise.all(asked)).toEqual(Array.from({ length: 5 }, () => 'done'));
