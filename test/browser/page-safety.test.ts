@@ -70,6 +70,7 @@ describe('Every answer between the app and the app', () => {
     }
     const names = new Set(set.map(({ value }) => value.split('=')[0] ?? ''));
     expect([...names].filter((name) => !name.endsWith('.sig')).sort()).toEqual([
+      '__Host-device',
       '__Host-language',
       '__Host-session',
       '__Secure-interaction',

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { randomBytes } from 'node:crypto';
+import { compileCache } from './compile-cache.ts';
 import type { AuthorizationServer } from './server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -49,7 +50,7 @@ export async function commandLine(
   };
   const start = (words: readonly string[], more: Readonly<Record<string, string>> = {}) =>
     spawn(process.execPath, [program, ...words], {
-      env: { ...environment, ...more },
+      env: { NODE_COMPILE_CACHE: compileCache, ...environment, ...more },
       cwd: directory.path,
     });
   return {

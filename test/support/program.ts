@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from './compile-cache.ts';
 
 /** The checkout that programs run from. */
 const repository = fileURLToPath(new URL('../..', import.meta.url));
@@ -44,7 +45,11 @@ export interface ProgramOptions {
 export function startProgram({ environment, uid, script = main }: ProgramOptions): Program {
   const child = spawn(process.execPath, ['--max-semi-space-size=8', script], {
     cwd: repository,
-    env: { PATH: '/usr/local/bin:/usr/bin:/bin', ...environment },
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      NODE_COMPILE_CACHE: compileCache,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
