@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
-import type { Problem } from '../../problem.ts';
+import { Problem } from '../../problem.ts';
 import type { PublicJwk } from '../key-ring.ts';
 import type { TokenAnswer, TokenCall } from './pkcs11-process.ts';
 import type { TokenAddress } from './pkcs11-token.ts';
@@ -102,21 +102,23 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
     return opening;
   }
 
-  return {
-    async ask(question: TokenCall, patienceMs: number): Promise<unknown> {
-      const talking = opened();
-      const talk = await within(talking, timeoutMs);
-      try {
-        return await talk.ask(question, patienceMs);
-      } catch (error) {
-        if (faultOf(error) !== 'refused') {
-          // Sessions and handles of a token that was taken away are void when it is back.
-          forget(talking);
-          talk.retire();
-        }
-        throw error;
+  async function askOnce(question: TokenCall, patienceMs: number): Promise<unknown> {
+    const talking = opened();
+    const talk = await within(talking, timeoutMs);
+    try {
+      return await talk.ask(question, patienceMs);
+    } catch (error) {
+      if (faultOf(error) !== 'refused') {
+        // Sessions and handles of a token that was taken away are void when it is back.
+        forget(talking);
+        talk.retire();
       }
-    },
+      throw error;
+    }
+  }
+
+  return {
+    ask: askedAgain(askOnce),
     async close() {
       const closing = current?.then((talk) => talk.close()).catch(() => undefined);
       current = undefined;
@@ -212,6 +214,21 @@ function endOf(child: ChildProcess): Promise<void> {
 }
 
 const lost = 'its process ended';
+
+type Ask = (question: TokenCall, patienceMs: number) => Promise<unknown>;
+
+/** A signature may be asked for twice: that a library crashed is no reason to refuse it. */
+function askedAgain(askOnce: Ask): Ask {
+  return async function ask(question, patienceMs) {
+    try {
+      return await askOnce(question, patienceMs);
+    } catch (error) {
+      const hasDied = error instanceof Problem && error.detail?.endsWith(lost) === true;
+      if (!hasDied || question.call !== 'sign') throw error;
+      return askOnce(question, patienceMs);
+    }
+  };
+}
 
 /** A token that does not open is away, whatever it says. */
 function failureFor({ call }: TokenCall, reason: string): Problem {
