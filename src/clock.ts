@@ -17,5 +17,10 @@ export function secondsFromNow(clock: Clock, seconds: number): Date {
   return new Date(clock.now().getTime() + seconds * 1000);
 }
 
+/** The day of a moment, YYYY-MM-DD in UTC. */
+export function dayOf(moment: Date): string {
+  return moment.toISOString().slice(0, 10);
+}
+
 /** Seconds that another party's clock may be ahead: FAPI 2.0 §5.3.2.1-13 has us accept 10 and refuse 60. */
 export const clockLeadSeconds = 15;

@@ -1,5 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../observability/logger.ts';
+import { createRepeatedWork } from '../observability/repeated-work.ts';
+import type { RepeatedWork } from '../observability/repeated-work.ts';
 import type { Recorder } from './api-key-ports.ts';
 import type { ApiKeyStore } from './api-key-store.ts';
 
@@ -14,9 +15,7 @@ interface Dependencies {
 }
 
 /** Tells of keys before they end. */
-export interface EndingKeys {
-  start(): void;
-  stop(): Promise<void>;
+export interface EndingKeys extends RepeatedWork {
   /** One run; how many keys were told of. */
   runOnce(): Promise<number>;
 }
@@ -26,10 +25,6 @@ const batchSize = 200;
 /** Every process may run one; each key is told of once, in the log, the audit trail and a counter. */
 export function createEndingKeys(deps: Dependencies): EndingKeys {
   const { keys, audit, logger, warningSeconds, intervalMs } = deps;
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let loop: Promise<void> | undefined;
-
   async function runOnce(): Promise<number> {
     const ending = await keys.takeEnding(warningSeconds, batchSize);
     for (const { id, name, owner, expiresAt, successorId: successor } of ending) {
@@ -45,23 +40,11 @@ export function createEndingKeys(deps: Dependencies): EndingKeys {
     return ending.length;
   }
 
-  async function runUntilStopped(): Promise<void> {
-    while (!signal.aborted) {
-      await runOnce().catch((error: unknown) => {
-        logger.error('Keys that end soon were not told of; trying again later', { error });
-      });
-      await wait(intervalMs, undefined, { ref: false, signal }).catch(() => undefined);
-    }
-  }
-
-  return {
-    runOnce,
-    start() {
-      loop ??= runUntilStopped();
+  const work = createRepeatedWork({
+    ...{ run: runOnce, intervalMs, first: 'now' },
+    onFailure(error) {
+      logger.error('Keys that end soon were not told of; trying again later', { error });
     },
-    async stop() {
-      stopping.abort();
-      await loop;
-    },
-  };
+  });
+  return { ...work, runOnce };
 }

@@ -1,5 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { dayOf } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
+import { createRepeatedWork } from '../observability/repeated-work.ts';
 import type { UsageDelta, UsageStore } from './usage-store.ts';
 
 /** One use of a key. */
@@ -33,8 +34,6 @@ const batchSize = 1000;
 export function createUsageCounter({ store, logger, intervalMs }: Dependencies): UsageCounter {
   let sums = new Map<string, UsageDelta>();
   let writing: Promise<void> = Promise.resolve();
-  const stopping = new AbortController();
-  let loop: Promise<void> | undefined;
 
   async function write(): Promise<void> {
     const taken = [...sums.values()];
@@ -56,17 +55,12 @@ export function createUsageCounter({ store, logger, intervalMs }: Dependencies):
     return next;
   }
 
-  async function flushUntilStopped(): Promise<void> {
-    const { signal } = stopping;
-    const isOver = (): boolean => signal.aborted;
-    for (;;) {
-      await wait(intervalMs, undefined, { ref: false, signal }).catch(() => undefined);
-      if (isOver()) return;
-      await flush().catch((error: unknown) => {
-        logger.warn('The use of API keys was not written; trying again later', { error });
-      });
-    }
-  }
+  const work = createRepeatedWork({
+    ...{ run: flush, intervalMs, first: 'later' },
+    onFailure(error) {
+      logger.warn('The use of API keys was not written; trying again later', { error });
+    },
+  });
 
   return {
     count({ keyId, resourceServer, outcome, at }) {
@@ -77,22 +71,16 @@ export function createUsageCounter({ store, logger, intervalMs }: Dependencies):
     },
     flush,
     start() {
-      loop ??= flushUntilStopped();
+      work.start();
     },
     async stop() {
-      stopping.abort();
-      await loop;
+      await work.stop();
       await flush();
     },
   };
 }
 
-/** The day in UTC. */
-export function dayOf(at: Date): string {
-  return at.toISOString().slice(0, 10);
-}
-
-/** Whether `text` is a day of the calendar as {@link dayOf} writes it, of the years 1 to 9999, which Postgres knows. */
+/** Whether `text` is a day of the calendar as `dayOf` writes it, of the years 1 to 9999, which Postgres knows. */
 export function isDay(text: string): boolean {
   if (!/^\d{4}-\d\d-\d\d$/.test(text) || text < '0001') return false;
   const at = new Date(text);

@@ -2,7 +2,8 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { creationRequest, termsOf } from '../api-keys/api/api-key-shapes-api.ts';
 import type { KeyOwner, KeyTerms, TermsFault } from '../api-keys/api-key.ts';
-import { dayOf, isDay } from '../api-keys/usage-counter.ts';
+import { isDay } from '../api-keys/usage-counter.ts';
+import { dayOf } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import {
   apiKeyDetails,

@@ -1,6 +1,7 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { AuditEventType } from '../audit/events.ts';
 import type { Logger } from '../observability/logger.ts';
+import { createRepeatedWork } from '../observability/repeated-work.ts';
+import type { RepeatedWork } from '../observability/repeated-work.ts';
 import type { Recorder } from './consent-ports.ts';
 import type { ConsentStore } from './consent-store.ts';
 
@@ -14,9 +15,7 @@ export interface UpkeepOptions {
 }
 
 /** Writes down what time has ended. */
-export interface Upkeep {
-  start(): void;
-  stop(): Promise<void>;
+export interface Upkeep extends RepeatedWork {
   /** One run; how many consents were moved. */
   runOnce(): Promise<number>;
 }
@@ -28,10 +27,6 @@ const batchSize = 200;
  * waits for it: every read tells the state by the clock. Every process may run one; each consent is moved once.
  */
 export function createUpkeep({ consents, audit, logger, intervalMs }: UpkeepOptions): Upkeep {
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let loop: Promise<void> | undefined;
-
   async function runOnce(): Promise<number> {
     const moved = await consents.moveDue(batchSize);
     for (const { id, clientId, customerId, state } of moved) {
@@ -45,23 +40,11 @@ export function createUpkeep({ consents, audit, logger, intervalMs }: UpkeepOpti
     return moved.length;
   }
 
-  async function runUntilStopped(): Promise<void> {
-    while (!signal.aborted) {
-      await runOnce().catch((error: unknown) => {
-        logger.error('Consents that have ended were not moved; trying again later', { error });
-      });
-      await wait(intervalMs, undefined, { ref: false, signal }).catch(() => undefined);
-    }
-  }
-
-  return {
-    runOnce,
-    start() {
-      loop ??= runUntilStopped();
+  const work = createRepeatedWork({
+    ...{ run: runOnce, intervalMs, first: 'now' },
+    onFailure(error) {
+      logger.error('Consents that have ended were not moved; trying again later', { error });
     },
-    async stop() {
-      stopping.abort();
-      await loop;
-    },
-  };
+  });
+  return { ...work, runOnce };
 }

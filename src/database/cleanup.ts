@@ -1,6 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
+import { createRepeatedWork } from '../observability/repeated-work.ts';
+import type { RepeatedWork } from '../observability/repeated-work.ts';
 import { Prisma, type PrismaClient } from './generated/client.ts';
 
 /** Tables that are cleaned, and the column whose age decides. */
@@ -48,11 +50,7 @@ export interface CleanupOptions {
 }
 
 /** Deletes what has expired. */
-export interface Cleanup {
-  /** Runs now and then every interval, until it is stopped. */
-  start(): void;
-  /** Ends the run after its current statement. */
-  stop(): Promise<void>;
+export interface Cleanup extends RepeatedWork {
   /** One run: rows deleted per table. A table that fails is logged and counts 0; the others are cleaned. */
   runOnce(): Promise<Record<CleanedTable, number>>;
 }
@@ -192,25 +190,14 @@ async function run(
  * timer does not keep the process alive.
  */
 export function createCleanup(options: CleanupOptions): Cleanup {
-  const stopping = new AbortController();
-  let loop: Promise<void> | undefined;
-
-  async function runUntilStopped(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await run(options, stopping.signal);
-      const pause = { ref: false, signal: stopping.signal };
-      await wait(options.intervalMs, undefined, pause).catch(() => undefined);
-    }
-  }
-
-  return {
-    start() {
-      loop ??= runUntilStopped();
+  const { logger, intervalMs } = options;
+  const work = createRepeatedWork({
+    run: (signal) => run(options, signal),
+    // Each table's failure is told of by itself; this would be one of ours.
+    onFailure(error) {
+      logger.error('The cleanup failed; trying again later', { error });
     },
-    async stop() {
-      stopping.abort();
-      await loop;
-    },
-    runOnce: () => run(options, stopping.signal),
-  };
+    ...{ intervalMs, first: 'now' },
+  });
+  return { ...work, runOnce: () => run(options, new AbortController().signal) };
 }

@@ -1,9 +1,10 @@
 import type Koa from 'koa';
+import { dayOf } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
 import type { ApiKeyStore } from '../api-key-store.ts';
 import type { Issuing } from '../issuing.ts';
-import { dayOf, isDay } from '../usage-counter.ts';
+import { isDay } from '../usage-counter.ts';
 import type { UsageStore } from '../usage-store.ts';
 import { apiPath } from './api-key-places-api.ts';
 import { idempotencyKeyIn, parseBody, queryOf, readBody } from './api-key-requests-api.ts';

@@ -1,4 +1,5 @@
 import type Koa from 'koa';
+import { dayOf } from '../../clock.ts';
 import type { SignedIn } from '../../http/account-door.ts';
 import type { AccountChangeData } from '../../http/account-page-data.ts';
 import { changeSentences } from '../../http/account-sentences.ts';
@@ -9,7 +10,7 @@ import type { Consent, OfferedAccount } from '../consent-codec.ts';
 import type { MoveFacts } from '../consent-store.ts';
 import { latestEnd } from '../consent.ts';
 import { regimes } from '../regimes/regimes.ts';
-import { dayOf, endTyped } from './end-date.ts';
+import { endTyped } from './end-date.ts';
 import {
   clientNameOf,
   factsOf,

@@ -1,7 +1,4 @@
-/** The day of a moment, YYYY-MM-DD in UTC. */
-export function dayOf(moment: Date): string {
-  return moment.toISOString().slice(0, 10);
-}
+import { dayOf } from '../../clock.ts';
 
 /** The limits of the end that a customer may set. */
 export interface EndLimits {
