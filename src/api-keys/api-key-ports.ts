@@ -40,27 +40,6 @@ export interface Recorder {
   record(entry: AuditEntry): void;
 }
 
-/** A client's own access token; the provider's fits. */
-export interface ClientToken {
-  clientId: string;
-  scopes: readonly string[];
-  audiences: readonly string[];
-  /** `x5t#S256` of the certificate that it is bound to. */
-  thumbprint: string | undefined;
-}
-
-/** A client-credentials token that is valid and not revoked; undefined for anything else. */
-export type FindClientToken = (token: string) => Promise<ClientToken | undefined>;
-
-/** A client certificate as this request proved it; `refusal` says why it is not good enough. */
-export interface PresentedCertificate {
-  thumbprint: string;
-  refusal?: string | undefined;
-}
-
-/** The certificate of a request; the process's certificate source fits. */
-export type CertificateOf = (request: IncomingMessage) => PresentedCertificate | undefined;
-
 /** A resource server that proved who it is. */
 export interface AskingServer {
   identifier: string;

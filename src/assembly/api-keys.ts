@@ -1,5 +1,4 @@
 import type Koa from 'koa';
-import { createKeyAccess } from '../api-keys/api/api-key-access.ts';
 import { createApiKeyApi } from '../api-keys/api/api-key-api.ts';
 import { keyHandlers } from '../api-keys/api/api-key-handlers-api.ts';
 import { createVerificationAnswer } from '../api-keys/api/api-key-verify-api.ts';
@@ -17,6 +16,7 @@ import { createUsageStore } from '../api-keys/usage-store.ts';
 import { createVerification } from '../api-keys/verification.ts';
 import type { Limiter } from '../rate-limits/limiter.ts';
 import type { Rule } from '../rate-limits/rule.ts';
+import { createClientAccess } from '../security/client-access.ts';
 import { clientTokens } from './client-tokens.ts';
 import type { Parts } from './parts.ts';
 import { createServerAuthentication } from './resource-server-authentication.ts';
@@ -121,7 +121,7 @@ export function apiKeyApi(
   const findClientToken = clientTokens(settings, { storage, engine, limits });
   return createApiKeyApi({
     audit: storage.audit,
-    authorize: createKeyAccess({ findClientToken, resource }),
+    authorize: createClientAccess({ findClientToken, resource }),
     certificateOf: (request) => certificates.of(request),
     handlers: keyHandlers({ mtlsOrigin, keys, issuing, usage, clock }),
     answerVerification: createVerificationAnswer({

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import type Koa from 'koa';
-import { createConsentAccess } from '../consents/consent-access.ts';
 import { createDelivery } from '../security-events/delivery.ts';
 import { createOutbox } from '../security-events/outbox-store.ts';
 import { createPollApi } from '../security-events/poll-api.ts';
 import { createPolls } from '../security-events/poll.ts';
 import { createPush } from '../security-events/push.ts';
 import { createReceiverMetadata } from '../security-events/receiver-metadata-api.ts';
+import { createClientAccess } from '../security/client-access.ts';
 import { createEncryption } from '../security/encryption.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { clientTokens } from './client-tokens.ts';
@@ -47,7 +47,7 @@ export function createSecurityEvents(
   const findClientToken = clientTokens(settings, deps);
   const answerPolls = createPollApi({
     ...{ polls, audit },
-    authorize: createConsentAccess({ findClientToken, resource: consents.resource }),
+    authorize: createClientAccess({ findClientToken, resource: consents.resource }),
     authenticate: createServerAuthentication(storage, certificates),
     certificateOf: (request) => certificates.of(request),
   });

@@ -68,3 +68,17 @@ export function decodeUtf8(bytes: Buffer): string {
     throw new Problem('invalid_request', { detail: 'the body is not UTF-8', cause });
   }
 }
+
+const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
+
+/**
+ * The text of a JSON body, at most `maxBytes`. Problems: unsupported_media_type for what is not plain JSON in UTF-8, and those
+ * of readLimited and decodeUtf8.
+ */
+export async function readJsonText(ctx: Context, maxBytes: number): Promise<string> {
+  const coding = ctx.get('Content-Encoding').toLowerCase();
+  if (!jsonType.test(ctx.get('Content-Type')) || (coding !== '' && coding !== 'identity')) {
+    throw new Problem('unsupported_media_type', { detail: 'not plain JSON in UTF-8' });
+  }
+  return decodeUtf8(await readLimited(ctx, maxBytes));
+}

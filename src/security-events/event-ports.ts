@@ -37,23 +37,8 @@ export interface DeliveryMetrics {
   securityEventOldestSeconds: { set(labels: { delivery: string }, value: number): void };
 }
 
-/** What a client proves: the token of `Authorization: Bearer`, and its certificate. */
-export interface ClientProof {
-  token: string | undefined;
-  certificate: { thumbprint: string; refusal?: string | undefined } | undefined;
-}
-
-/**
- * The client that a certificate-bound client-credentials token with `scope` is of; that of the consent APIs fits.
- * Problems 'invalid_token' and 'insufficient_scope'.
- */
-export type AuthorizeClient = (proof: ClientProof, scope: string) => Promise<string>;
-
 /** The resource server that a request is from, as it would authenticate at introspection; undefined for anybody else. */
 export type AuthenticateServer = (
   request: IncomingMessage,
   credentials: { id: string; secret: string } | undefined,
 ) => Promise<{ identifier: string } | undefined>;
-
-/** The certificate of a request. */
-export type CertificateOf = (request: IncomingMessage) => ClientProof['certificate'];

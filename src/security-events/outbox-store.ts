@@ -78,22 +78,7 @@ export interface Outbox {
   backlog(): Promise<OutboxBacklog[]>;
 }
 
-interface EventRow {
-  jti: string;
-  createdAt: Date;
-  audience: string;
-  algorithm: string;
-  consentId: string;
-  version: number;
-  move: string;
-  state: string;
-  at: Date;
-  by: string;
-  reason: string | null;
-  requestId: string | null;
-  clientId: string;
-  consentType: string;
-}
+type EventRow = Omit<ConsentEvent, 'algorithm'> & { algorithm: string };
 
 interface ClaimedRow extends EventRow {
   streamId: string;

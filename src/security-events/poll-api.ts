@@ -1,18 +1,14 @@
 import type Koa from 'koa';
 import { z } from 'zod';
-import { decodeUtf8, readLimited } from '../http/body.ts';
+import { readJsonText } from '../http/body.ts';
 import { basicIn, bearerIn } from '../http/credentials.ts';
 import { failureOf, reasonOf } from '../http/failure.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { Problem, problems } from '../problem.ts';
 import type { ProblemCode } from '../problem.ts';
+import type { AuthorizeClient, CertificateOf } from '../security/client-access.ts';
 import { parseJsonObject } from '../security/strict-json.ts';
-import type {
-  AuthenticateServer,
-  AuthorizeClient,
-  CertificateOf,
-  Recorder,
-} from './event-ports.ts';
+import type { AuthenticateServer, Recorder } from './event-ports.ts';
 import type { PollRequest, Polls } from './poll.ts';
 import type { Receiver } from './security-event.ts';
 
@@ -102,14 +98,8 @@ async function receiverOf(ctx: Koa.Context, deps: Dependencies): Promise<Receive
   return { clientId: await deps.authorize(proof, pollScope), resourceServer: undefined };
 }
 
-const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
-
 async function requestIn(ctx: Koa.Context): Promise<PollRequest> {
-  const coding = ctx.get('Content-Encoding').toLowerCase();
-  if (!jsonType.test(ctx.get('Content-Type')) || (coding !== '' && coding !== 'identity')) {
-    throw new Problem('unsupported_media_type', { detail: 'not plain JSON in UTF-8' });
-  }
-  const text = decodeUtf8(await readLimited(ctx, maxBodyBytes));
+  const text = await readJsonText(ctx, maxBodyBytes);
   const parsed = pollRequest.safeParse(parseJsonObject(text, { maxDepth }));
   if (!parsed.success) throw new Problem('invalid_request', { detail: parsed.error.message });
   const { returnImmediately = false, ack = [], setErrs = {} } = parsed.data;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   accessRequest,
   bankApi,
+  lodgeAccess,
   paymentRequest,
   plainConsents,
   startConsentServer,
@@ -12,7 +13,7 @@ import {
   ukStatusOf,
 } from '../support/consents.ts';
 import type { ConsentServer, Tpp, TppAnswer } from '../support/consents.ts';
-import { rows } from '../support/protocol.ts';
+import { rows, statusWithAuthorizations } from '../support/protocol.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
@@ -70,6 +71,18 @@ describe('A client below the least profile', () => {
       await strict.stop();
     }
     expect((await tpp.call('GET', path, { scope: 'accounts' })).status).toBe(200);
+  });
+});
+
+describe('Two Authorization headers', () => {
+  it('are not taken for the first of them', async () => {
+    const id = await lodgeAccess(tpp);
+    const url = `${server.mtlsOrigin}${ukAccess}/${id}`;
+    const token = await tpp.token('accounts');
+    const by = { authority: server.certificates.authority, certificate: tpp.certificate };
+    const ask = (lines: string[]) => statusWithAuthorizations(url, lines, by);
+    expect(await ask([`Bearer ${token}`, 'Bearer x'])).toBe(400);
+    expect(await ask([`Bearer ${token}`])).toBe(200); // the control
   });
 });
 

@@ -1,7 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createPrivateKey } from 'node:crypto';
-import { request } from 'node:https';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,7 +9,7 @@ import { dpopProof, fapiClient, fapiRegistration, newClientKey } from '../suppor
 import type { FapiClient, ProofOptions } from '../support/fapi.ts';
 import { frameworks, installedProject } from '../support/packed-middleware.ts';
 import type { Project } from '../support/packed-middleware.ts';
-import { basic, post, send } from '../support/protocol.ts';
+import { basic, post, send, statusWithAuthorizations } from '../support/protocol.ts';
 import { accountsApi, opaqueApi, startAuthorizationServer, tppSubject } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
@@ -177,24 +176,9 @@ describe.each(frameworks)('The example for %s', (framework) => {
 
   it('does not take two Authorization headers for one', async () => {
     const token = await tppToken();
-    expect(await twice(url, server, [`Bearer ${token}`, 'Bearer x'])).toBe(400);
-    expect(await twice(url, server, [`Bearer ${token}`])).toBe(200); // the control
+    const by = { authority: server.certificates.authority, certificate: server.tpp };
+    const ask = (lines: string[]) => statusWithAuthorizations(url, lines, by);
+    expect(await ask([`Bearer ${token}`, 'Bearer x'])).toBe(400);
+    expect(await ask([`Bearer ${token}`])).toBe(200); // the control
   });
 });
-
-/** The status of a request with a header field in several lines. */
-function twice(url: string, { certificates, tpp }: AuthorizationServer, lines: string[]) {
-  const tls = {
-    ca: certificates.authority.certificatePem,
-    cert: tpp.certificatePem,
-    key: tpp.privateKeyPem,
-  };
-  return new Promise<number>((resolve, reject) => {
-    const outgoing = request(url, { ...tls, agent: false }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    outgoing.setHeader('authorization', lines);
-    outgoing.on('error', reject).end();
-  });
-}

@@ -4,6 +4,7 @@ import { SignJWT } from 'jose';
 import type { CryptoKey } from 'jose';
 import pg from 'pg';
 import { epochSeconds, systemClock } from '../../src/clock.ts';
+import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import type { AuthorizationServer } from './server.ts';
 
 /** What a protocol endpoint answered. */
@@ -59,6 +60,27 @@ export function getWith(
         resolve({ status, headers: answered, text, body: membersOf(text) });
       });
     });
+    outgoing.on('error', reject).end();
+  });
+}
+
+/** The status of a GET with several Authorization lines, which `fetch` would join. */
+export function statusWithAuthorizations(
+  url: string,
+  lines: string[],
+  { authority, certificate }: { authority: IssuedCertificate; certificate: IssuedCertificate },
+): Promise<number> {
+  const tls = {
+    ca: authority.certificatePem,
+    cert: certificate.certificatePem,
+    key: certificate.privateKeyPem,
+  };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { ...tls, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    outgoing.setHeader('authorization', lines);
     outgoing.on('error', reject).end();
   });
 }

@@ -4,11 +4,11 @@ import { failureOf, reasonOf } from '../../http/failure.ts';
 import type { Failure } from '../../http/failure.ts';
 import { currentRequest } from '../../observability/request-context.ts';
 import { Problem, problems } from '../../problem.ts';
-import type { CertificateOf, Recorder } from '../api-key-ports.ts';
+import type { AuthorizeClient, CertificateOf } from '../../security/client-access.ts';
+import type { Recorder } from '../api-key-ports.ts';
 import type { TermsFault } from '../api-key.ts';
-import type { AuthorizeClient } from './api-key-access.ts';
 import type { Handler, keyHandlers } from './api-key-handlers-api.ts';
-import { findPlace } from './api-key-places-api.ts';
+import { findPlace, managingScope } from './api-key-places-api.ts';
 import type { KeyPlace } from './api-key-places-api.ts';
 import type { Faulty } from './api-key-requests-api.ts';
 import type { AnswerVerification } from './api-key-verify-api.ts';
@@ -56,7 +56,7 @@ async function serve(
   }
   const handle: Handler = methodIn(ctx, handlers[place.name]);
   const certificate = certificateOf(ctx.req);
-  const clientId = await authorize({ token: bearerIn(ctx), certificate });
+  const clientId = await authorize({ token: bearerIn(ctx), certificate }, managingScope);
   return handle(ctx, { clientId, id: place.name === 'keys' ? '' : place.id });
 }
 

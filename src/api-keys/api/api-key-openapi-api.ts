@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { managingScope } from './api-key-access.ts';
-import { apiPath } from './api-key-places-api.ts';
+import { apiPath, managingScope } from './api-key-places-api.ts';
 import {
   creationRequest,
   keyListResponse,

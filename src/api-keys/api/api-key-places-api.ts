@@ -1,6 +1,9 @@
 /** Where the API is. */
 export const apiPath = '/api-keys/v1';
 
+/** The scope of tokens that manage keys. */
+export const managingScope = 'api-keys';
+
 /** What a path stands for. */
 export type KeyPlace =
   { name: 'verify' } | { name: 'keys' } | { name: 'key' | 'rotate' | 'usage'; id: string };

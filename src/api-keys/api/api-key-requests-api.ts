@@ -1,6 +1,6 @@
 import type Koa from 'koa';
 import type { z } from 'zod';
-import { decodeUtf8, readLimited } from '../../http/body.ts';
+import { readJsonText } from '../../http/body.ts';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 import type { TermsFault } from '../api-key.ts';
@@ -14,15 +14,9 @@ export interface Faulty {
   faults: readonly TermsFault[];
 }
 
-const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
-
-/** The text of a JSON body. Problems unsupported_media_type, payload_too_large, invalid_request. */
-export async function readBody(ctx: Koa.Context): Promise<string> {
-  const coding = ctx.get('Content-Encoding').toLowerCase();
-  if (!jsonType.test(ctx.get('Content-Type')) || (coding !== '' && coding !== 'identity')) {
-    throw new Problem('unsupported_media_type', { detail: 'not plain JSON in UTF-8' });
-  }
-  return decodeUtf8(await readLimited(ctx, maxBodyBytes));
+/** The text of a JSON body; Problems of readJsonText. */
+export function readBody(ctx: Koa.Context): Promise<string> {
+  return readJsonText(ctx, maxBodyBytes);
 }
 
 /** The request in a body, or what is wrong with it. Problem('invalid_request') for what is no JSON object. */

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type Koa from 'koa';
 import type { AuditEntry } from '../../audit/events.ts';
+import { bearerIn } from '../../http/credentials.ts';
 import { failureOf, reasonOf } from '../../http/failure.ts';
 import { currentRequest } from '../../observability/request-context.ts';
 import { Problem, problems } from '../../problem.ts';
-import type { AuthorizeClient } from '../consent-access.ts';
+import type { AuthorizeClient, CertificateOf } from '../../security/client-access.ts';
 import type {
   ConsentCollection,
   ConsentDialect,
@@ -13,7 +14,7 @@ import type {
 } from './consent-dialect-api.ts';
 import { findPlace } from './consent-places-api.ts';
 import type { ConsentPlace } from './consent-places-api.ts';
-import type { CertificateOf, Recorder } from '../consent-ports.ts';
+import type { Recorder } from '../consent-ports.ts';
 import { consentHandlers } from './consent-requests-api.ts';
 import type { Handler, Handlers } from './consent-requests-api.ts';
 import type { AnswerServer } from './asking-server-api.ts';
@@ -89,13 +90,6 @@ function handlerFor(ctx: Koa.Context, place: Place, handlers: Handlers): Handler
 /** All types of a regime share a scope where they share a path. */
 function lodgingScope({ regime }: ConsentDialect, { type }: ConsentCollection): string {
   return regime.lodgingScopes[type ?? 'accounts'];
-}
-
-const bearer = /^Bearer +([\w.~+/-]{1,8192}=*)$/i;
-
-/** RFC 6750 §2.1. */
-function bearerIn(ctx: Koa.Context): string | undefined {
-  return bearer.exec(ctx.get('Authorization'))?.[1];
 }
 
 interface Refused {

@@ -1,14 +1,9 @@
 import type Koa from 'koa';
 import type { Clock } from '../../clock.ts';
-import { createConsentAccess } from '../consent-access.ts';
+import { createClientAccess } from '../../security/client-access.ts';
+import type { CertificateOf, FindClientToken } from '../../security/client-access.ts';
 import { createConsentApi } from './consent-api.ts';
-import type {
-  AuthenticateServer,
-  CertificateOf,
-  ClientMay,
-  FindClientToken,
-  Recorder,
-} from '../consent-ports.ts';
+import type { AuthenticateServer, ClientMay, Recorder } from '../consent-ports.ts';
 import { createConsumptionAnswer } from './consent-consumption-api.ts';
 import { createStatusAnswer } from './consent-status-api.ts';
 import type { ConsentStore } from '../consent-store.ts';
@@ -33,7 +28,7 @@ interface Dependencies {
 export function consentApiOf(deps: Dependencies): Koa.Middleware {
   return createConsentApi({
     ...deps,
-    authorize: createConsentAccess(deps),
+    authorize: createClientAccess(deps),
     lodging: createLodging(deps),
     answers: { status: createStatusAnswer(deps), consumption: createConsumptionAnswer(deps) },
   });

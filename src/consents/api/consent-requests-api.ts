@@ -1,6 +1,5 @@
 import type Koa from 'koa';
-import { decodeUtf8, readLimited } from '../../http/body.ts';
-import { Problem } from '../../problem.ts';
+import { readJsonText } from '../../http/body.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 import type { ConsentCollection, ConsentDialect, RequestFault } from './consent-dialect-api.ts';
 import type { ConsentPlace } from './consent-places-api.ts';
@@ -100,15 +99,9 @@ function idempotencyKeyIn(
   return [{ kind: 'invalid-header', path: keyHeader, message }];
 }
 
-const jsonType = /^application\/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*$/i;
-
-/** The body as text; Problems unsupported_media_type, body_too_large and those of what can't be decoded. */
-export async function readBody(ctx: Koa.Context): Promise<string> {
-  const coding = ctx.get('Content-Encoding').toLowerCase();
-  if (!jsonType.test(ctx.get('Content-Type')) || (coding !== '' && coding !== 'identity')) {
-    throw new Problem('unsupported_media_type', { detail: 'not plain JSON in UTF-8' });
-  }
-  return decodeUtf8(await readLimited(ctx, maxBodyBytes));
+/** The body as text; Problems of readJsonText. */
+export function readBody(ctx: Koa.Context): Promise<string> {
+  return readJsonText(ctx, maxBodyBytes);
 }
 
 interface Issue {
