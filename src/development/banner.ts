@@ -37,7 +37,8 @@ ${clientCredentialsCommand(facts)}
 3. Log in as a customer: open this in a browser (its certificate is from the CA in the folder above)
 ${authorizationUrl(facts)}
 
-npm run demo tells the whole story, docs/tpp-guide.md how to become a third party yourself. Stop with Ctrl-C.
+npm run demo tells the whole story, docs/tpp-guide.md how to become a third party yourself, docs/tour.md what else there is.
+Stop with Ctrl-C.
 `;
 }
 

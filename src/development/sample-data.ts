@@ -38,6 +38,16 @@ export const sampleCustomers = [
   },
 ];
 
+/** What clients do for themselves: docs/tour.md goes through it. */
+const scopesOfClients = {
+  consents: { en: 'Ask you for your consent', de: 'Sie um Ihre Einwilligung bitten' },
+  'api-keys': { en: 'Manage its API keys', de: 'Die eigenen API-Schlüssel verwalten' },
+  events: {
+    en: 'Hear of changes to your consents',
+    de: 'Von Änderungen Ihrer Einwilligungen hören',
+  },
+};
+
 /**
  * Clients and the resource server that development creates, in the shape of the static configuration file; without the
  * clients that the least profile refuses.
@@ -70,6 +80,7 @@ export function sampleConfiguration(
             en: 'Ask whether an amount is available, without seeing your balance',
             de: 'Fragen, ob ein Betrag verfügbar ist, ohne Ihren Kontostand zu sehen',
           },
+          ...scopesOfClients,
         },
       },
     ],
@@ -87,7 +98,7 @@ function sampleTpp() {
       token_endpoint_auth_method: 'tls_client_auth',
       tls_client_auth_subject_dn: sampleTppSubject,
     },
-    permissions: { [sampleResource]: ['accounts', 'payments'] },
+    permissions: { [sampleResource]: ['accounts', 'payments', ...Object.keys(scopesOfClients)] },
   };
 }
 

@@ -9,22 +9,28 @@ const run = promisify(execFile);
 const standIn = fileURLToPath(new URL('./curl-stand-in.ts', import.meta.url));
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 
+/** The environment in which `curl` is found: where there is none, a stand-in for it. */
+export function withCurl(
+  { path: folder }: TemporaryDirectory,
+  environment: NodeJS.ProcessEnv,
+): NodeJS.ProcessEnv {
+  if (hasCurl) return environment;
+  const bin = path.join(folder, 'bin');
+  mkdirSync(bin, { recursive: true });
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${standIn}' "$@"\n`;
+  writeFileSync(path.join(bin, 'curl'), script, { mode: 0o755 });
+  return { ...environment, PATH: `${bin}:${environment['PATH'] ?? ''}` };
+}
+
 /** Runs a command of ours exactly as it stands, in a shell; the output. Where there is no curl, a stand-in for it. */
 export async function paste(
   command: string,
-  { path: folder }: TemporaryDirectory,
+  directory: TemporaryDirectory,
   {
-    cwd = folder,
+    cwd = directory.path,
     environment = process.env,
   }: { cwd?: string; environment?: NodeJS.ProcessEnv } = {},
 ): Promise<string> {
-  const bin = path.join(folder, 'bin');
-  const PATH = environment['PATH'] ?? '';
-  if (!hasCurl) {
-    mkdirSync(bin, { recursive: true });
-    const script = `#!/bin/sh\nexec '${process.execPath}' '${standIn}' "$@"\n`;
-    writeFileSync(path.join(bin, 'curl'), script, { mode: 0o755 });
-  }
-  const env = { ...environment, PATH: hasCurl ? PATH : `${bin}:${PATH}` };
+  const env = withCurl(directory, environment);
   return (await run('sh', ['-c', command], { env, cwd })).stdout;
 }
