@@ -59,7 +59,7 @@ export function createOpenIdEngine(
     limits: limits.engine,
     customers: {
       async claimsOf(id) {
-        const customer = await storage.customers.find(id);
+        const customer = await storage.customers.recall(id);
         return customer?.status === 'active' ? claimsOf(customer) : undefined;
       },
     },

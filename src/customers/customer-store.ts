@@ -1,16 +1,21 @@
+import { noChanges } from '../database/changes.ts';
+import type { ChangeSource } from '../database/changes.ts';
 import type { Prisma, PrismaClient } from '../database/generated/client.ts';
 import { createRequestMemory } from '../database/request-memory.ts';
-import type { RequestMemory } from '../database/request-memory.ts';
 import type { Sql, Statement } from '../database/sql.ts';
 import { Problem } from '../problem.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { keyedDigest } from '../security/secrets.ts';
+import { createCustomerMemory } from './customer-memory-store.ts';
+import type { CustomerInUse } from './customer-memory-store.ts';
 import { normaliseUsername } from './customer.ts';
 import type { Customer, CustomerProfile } from './customer.ts';
 
 /** Customers in the database: found by a keyed digest of the user name, their data encrypted. */
 export interface CustomerStore {
   find(id: string): Promise<Customer | undefined>;
+  /** For tokens in use: as `find`, but remembered while changes are heard, and no longer than a minute. */
+  recall(id: string): Promise<CustomerInUse | undefined>;
   findByUsername(username: string): Promise<Customer | undefined>;
   list(): Promise<Customer[]>;
   /** Problem('customer_exists') when the user name is taken. */
@@ -34,6 +39,8 @@ interface Dependencies {
   digestKey: Buffer;
   /** What digests were made with before: a customer who is found by one of them gets a new digest. */
   olderDigestKeys?: readonly Buffer[];
+  /** Changes that other processes made. */
+  changes?: ChangeSource;
 }
 
 interface Row {
@@ -60,26 +67,31 @@ export function createCustomerStore(dependencies: Dependencies): CustomerStore {
     return { present: digest(dependencies.digestKey), all: keys.map(digest) };
   };
   const memory = createRequestMemory<Customer | undefined>();
+  const read = createRead(dependencies);
+  const inUse = createCustomerMemory(read, dependencies.changes ?? noChanges);
+  const forget = (id: string) => {
+    memory.forget();
+    inUse.forget(id);
+  };
   return {
-    ...createReader(dependencies, memory, digestsOf),
-    ...createWriter(dependencies, memory, digestsOf),
+    find: (id) => memory.recall(id, () => read(id)),
+    recall: (id) => inUse.recall(id),
+    ...createReader(dependencies, digestsOf),
+    ...createWriter(dependencies, forget, digestsOf),
   };
 }
 
-type Memory = RequestMemory<Customer | undefined>;
+type Read = (id: string) => Promise<Customer | undefined>;
+
 /** Under the present key, and under every key. */
 type DigestsOf = (username: string) => {
   present: Uint8Array<ArrayBuffer>;
   all: Uint8Array<ArrayBuffer>[];
 };
-type Reads = 'find' | 'findByUsername' | 'list';
+type Reads = 'findByUsername' | 'list';
 
-function createReader(
-  { sql, prisma, encryption }: Dependencies,
-  memory: Memory,
-  digestsOf: DigestsOf,
-): Pick<CustomerStore, Reads> {
-  const decode = (row: Row | null | undefined): Customer | undefined =>
+function createDecode({ encryption }: Pick<Dependencies, 'encryption'>) {
+  return (row: Row | null | undefined): Customer | undefined =>
     row
       ? {
           id: row.id,
@@ -89,13 +101,22 @@ function createReader(
           status: row.status === 'active' ? 'active' : 'suspended',
         }
       : undefined;
+}
 
+function createRead({ sql, encryption }: Pick<Dependencies, 'sql' | 'encryption'>): Read {
+  const decode = createDecode({ encryption });
+  return async (id) => {
+    if (!isUuid(id)) return undefined;
+    return decode((await sql.rows<Row>(findById, [id]))[0]);
+  };
+}
+
+function createReader(
+  { prisma, encryption }: Dependencies,
+  digestsOf: DigestsOf,
+): Pick<CustomerStore, Reads> {
+  const decode = createDecode({ encryption });
   return {
-    async find(id) {
-      if (!isUuid(id)) return undefined;
-      return memory.recall(id, async () => decode((await sql.rows<Row>(findById, [id]))[0]));
-    },
-
     async findByUsername(username) {
       const { present, all } = digestsOf(username);
       const where = { usernameDigest: present };
@@ -128,16 +149,16 @@ async function renewDigest(
 
 function createWriter(
   { prisma, encryption }: Dependencies,
-  memory: Memory,
+  forget: (id: string) => void,
   digestsOf: DigestsOf,
-): Omit<CustomerStore, Reads> {
+): Omit<CustomerStore, Reads | 'find' | 'recall'> {
   async function update(
     where: { id: string; passwordHash?: string },
     data: Prisma.CustomerUpdateManyMutationInput,
   ): Promise<number> {
-    memory.forget();
+    forget(where.id);
     const { count } = await prisma.customer.updateMany({ where, data });
-    memory.forget();
+    forget(where.id);
     return count;
   }
 

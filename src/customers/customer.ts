@@ -53,7 +53,10 @@ export function checkNewPassword(
 }
 
 /** Claims for ID tokens and userinfo. */
-export function claimsOf({ profile, id }: Customer): Record<string, unknown> {
+export function claimsOf({
+  profile,
+  id,
+}: Pick<Customer, 'id' | 'profile'>): Record<string, unknown> {
   const { username, ...claims } = profile;
   return { sub: id, preferred_username: username, ...claims };
 }

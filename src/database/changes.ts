@@ -6,7 +6,13 @@ import { connectionConfig, isBehindPgBouncer, type DatabaseConnection } from './
 
 /** What may change behind a process's back. */
 export type ChangeTopic =
-  'clients' | 'resource-servers' | 'signing-keys' | 'api-keys' | 'security-events' | 'access-ended';
+  | 'clients'
+  | 'customers'
+  | 'resource-servers'
+  | 'signing-keys'
+  | 'api-keys'
+  | 'security-events'
+  | 'access-ended';
 
 /** Changes that any process made, as they are committed (migration change_notifications). */
 export interface Changes {

@@ -4,7 +4,7 @@
  * new version beside one that knows exactly this.
  */
 export const previousSchema = {
-  migration: '20261122100000_grant_management',
+  migration: '20261122110000_external_signers',
   tables: {
     artifacts: {
       kind: 'text',
@@ -113,6 +113,8 @@ export const previousSchema = {
       retired_at: 'timestamptz?',
       destroy_at: 'timestamptz?',
       ended_at: 'timestamptz?',
+      signer: 'text=',
+      reference: 'text?',
     },
     key_ring_processes: {
       id: 'uuid',
