@@ -18,10 +18,12 @@ import { createStorage } from './assembly/storage.ts';
 import { isRegistrationOffered } from './clients/registration/registration-parts.ts';
 import { isDatabaseUnavailable } from './database/unavailable.ts';
 import { prepareCertificate, receiveFromProxies } from './http/arrivals.ts';
+import { refuseStrangeOrigins } from './http/cross-origin.ts';
 import { securityHeaders } from './http/headers.ts';
 import { pinHost } from './http/host.ts';
 import { problemResponse } from './http/problem-response.ts';
 import { requestLog } from './http/request-log.ts';
+import { boundTime } from './http/request-time.ts';
 import {
   allowedMethods,
   isApi,
@@ -30,7 +32,8 @@ import {
   rejectPagesOverMtls,
 } from './provider/doors.ts';
 import type { SigningKey } from './provider/ports.ts';
-import { stepUnlessEngine } from './provider/steps.ts';
+import { scriptedEndpoints } from './provider/routes.ts';
+import { stepsUnlessEngine } from './provider/steps.ts';
 import { recordKeySetReaders } from './signing-keys/key-set-api.ts';
 import { createCertificateSource } from './tls/certificate-source.ts';
 import { createRenewableCertificateSource } from './tls/renewable-certificate-source.ts';
@@ -46,7 +49,8 @@ export async function createApp(settings: AppSettings, deps: AppDependencies) {
     settings.clientTruststore,
   );
   const keys = await deps.keyRing.join();
-  const limits = createRateLimits(settings, deps, audit);
+  const limits = await createRateLimits(settings, deps, audit);
+  deps.onOpen?.(() => limits.close());
   const engine = createOpenIdEngine(settings, deps, {
     ...{ storage, hosting, certificates, keys, limits },
   });
@@ -97,7 +101,7 @@ interface StepParts extends Parts {
 
 /** What each request passes, in this order. */
 function stepsOf(settings: AppSettings, deps: AppDependencies, parts: StepParts): Koa.Middleware[] {
-  const { hosting, certificates, limits, securityEvents, router, engine } = parts;
+  const { storage, hosting, certificates, limits, securityEvents, router, engine } = parts;
   return [
     requestLog(deps), // first: every later log line carries the request id
     securityHeaders({ ...settings, isForPrograms }), // before errors become responses, so that those have them too
@@ -109,6 +113,7 @@ function stepsOf(settings: AppSettings, deps: AppDependencies, parts: StepParts)
       isForPrograms,
       isApi,
     }),
+    boundTime(settings.requestTimeMs), // before anything that may wait for somebody
     receiveFromProxies(certificates, hostsOf(settings)), // before anything reads what only proxies may say
     ...edgeSteps(settings, { ...deps, ...parts }), // before hosts are pinned: Envoy sends its caller's
     pinHost(hostsOf(settings)), // before anything that builds a URL
@@ -117,11 +122,17 @@ function stepsOf(settings: AppSettings, deps: AppDependencies, parts: StepParts)
     rejectAlmostEndpoints, // before the engine, which is lenient about letters and slashes
     limits.step, // once it is known what a path is, and before it costs anything
     recordKeySetReaders(keySetReaders(settings, deps, parts)), // what they got decides when a key may sign
-    stepUnlessEngine(consentApi(settings, { ...deps, ...parts })),
-    stepUnlessEngine(securityEvents.middleware),
-    stepUnlessEngine(apiKeyApi(settings, { ...deps, ...parts })),
-    stepUnlessEngine(hosting.assets.middleware),
-    stepUnlessEngine(router.routes() as unknown as Koa.Middleware),
+    stepsUnlessEngine([
+      consentApi(settings, { ...deps, ...parts }),
+      securityEvents.middleware,
+      apiKeyApi(settings, { ...deps, ...parts }),
+      hosting.assets.middleware,
+      router.routes() as unknown as Koa.Middleware,
+    ]),
+    refuseStrangeOrigins({
+      endpoints: scriptedEndpoints,
+      isKnown: (origin, whose) => storage.browserOrigins.has(origin, whose),
+    }), // before the engine, which answers preflights of any origin
     engine.middleware,
   ];
 }

@@ -5,7 +5,9 @@
 //   COUNTERSIGN_ORIGINS=https://api.bank.example           where callers reach the gateway, for DPoP
 //   COUNTERSIGN_ROUTES={"GET /accounts/{id}": "accounts"}  scopes by the gateway's own route; others are denied
 // Set the authorizer's cache to 0 seconds: it remembers by the Authorization header, and so would let others pass with a
-// token that is bound to somebody's certificate or key. API Gateway sends no challenge of ours: callers see 401 or 403.
+// token that is bound to somebody's certificate or key. Give the function 10 seconds: it waits for Countersign up to 3
+// times 2 seconds. API Gateway sends no challenge of ours: callers see 401 or 403, and 500 where Countersign does not
+// answer, so that nobody throws a good token away.
 import { X509Certificate } from 'node:crypto';
 import { createResourceServer } from 'countersign/resource-server';
 
@@ -19,10 +21,14 @@ export function createAuthorizer(options, routes) {
     if (!Object.hasOwn(routes, route)) return answer(event, undefined);
     const verdict = await api.judge(request, { scope: routes[route] });
     if ('token' in verdict) return answer(event, verdict.token);
-    // The one way to have API Gateway say 401.
-    if (verdict.refusal.status !== 403) throw new Error('Unauthorized');
-    return answer(event, undefined);
+    return refused(event, verdict.refusal.status);
   };
+}
+
+function refused(event, status) {
+  if (status === 403) return answer(event, undefined);
+  // This text is the one way to have API Gateway say 401; every other makes it 500, and no error is remembered.
+  throw new Error(status < 500 ? 'Unauthorized' : 'Countersign does not answer');
 }
 
 /** Payload format 2.0: header names in small letters, several lines in one. */
@@ -79,6 +85,9 @@ export const handler =
   issuer === undefined
     ? undefined
     : createAuthorizer(
-        { issuer, audience, dpop: { origins: rest.COUNTERSIGN_ORIGINS?.split(',') } },
+        {
+          ...{ issuer, audience, timeoutMs: 2000 },
+          dpop: { origins: rest.COUNTERSIGN_ORIGINS?.split(',') },
+        },
         JSON.parse(rest.COUNTERSIGN_ROUTES ?? '{}'),
       );

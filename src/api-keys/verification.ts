@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { endsSoon, stateOf } from './api-key.ts';
 import type { ApiKey, KeyLimit, KeyOwner } from './api-key.ts';
@@ -75,6 +76,9 @@ interface Dependencies {
  */
 const refusalMs = 25;
 
+/** A key that is used too often is told of this often: its caller could fill the audit trail otherwise. */
+const limitedMs = 60_000;
+
 type Judged =
   | { refusal: KeyRefusal; key: ApiKey | undefined }
   | { refusal: undefined; key: ApiKey; scopes: readonly string[] };
@@ -82,6 +86,7 @@ type Judged =
 /** What verifies keys; a key that is remembered needs no database. */
 export function createVerification(deps: Dependencies): VerifyKey {
   const { mode, memory, holdings, clock } = deps;
+  const isNewlyLimited = createReminder(clock);
 
   async function judge(shown: ShownKey): Promise<Judged> {
     if (!isWellFormed(shown.key, mode)) {
@@ -101,7 +106,8 @@ export function createVerification(deps: Dependencies): VerifyKey {
     const startedAt = performance.now();
     const judged = await judge(shown);
     if (judged.refusal !== undefined) {
-      refuse(shown, judged, deps);
+      tally(shown, judged, deps);
+      record(shown, judged, deps);
       await wait(Math.max(0, refusalMs - (performance.now() - startedAt)));
       return { outcome: 'refused' };
     }
@@ -109,7 +115,9 @@ export function createVerification(deps: Dependencies): VerifyKey {
     const admission = key.limit && (await deps.admit(key.id, key.limit));
     const good = goodKey(key, scopes, { admission, ...deps });
     if (admission?.allowed === false) {
-      refuse(shown, { key, refusal: 'limited' }, deps);
+      const refused = { key, refusal: 'limited' } as const;
+      tally(shown, refused, deps);
+      if (isNewlyLimited(key.id)) record(shown, refused, deps);
       return { outcome: 'limited', key: good };
     }
     deps.onOutcome('accepted');
@@ -160,14 +168,22 @@ function limitNow(limit: KeyLimit, { remaining, resetSeconds }: Admission): Limi
   return { ...limit, remaining, resetSeconds };
 }
 
-function refuse(
-  shown: ShownKey,
-  { key, refusal }: { key: ApiKey | undefined; refusal: KeyRefusal },
-  deps: Dependencies,
-): void {
+interface RefusedKey {
+  key: ApiKey | undefined;
+  refusal: KeyRefusal;
+}
+
+function tally(shown: ShownKey, { key, refusal }: RefusedKey, deps: Dependencies): void {
   deps.onOutcome(refusal);
   if (key !== undefined) count({ shown, key, outcome: 'refused' }, deps);
-  deps.audit.record({
+}
+
+function record(
+  shown: ShownKey,
+  { key, refusal }: RefusedKey,
+  { audit }: Pick<Dependencies, 'audit'>,
+): void {
+  audit.record({
     ...{ type: 'api_key.refused', outcome: 'refused' },
     actor: key?.owner.type === 'client' ? { type: 'client', id: key.owner.id } : { type: 'client' },
     ...(key?.owner.type === 'client' ? { clientId: key.owner.id } : {}),
@@ -178,6 +194,17 @@ function refuse(
       from: shown.address,
     },
   });
+}
+
+/** Says of each key once a minute that it is time to tell of it. */
+function createReminder(clock: Clock): (keyId: string) => boolean {
+  const until = new LRUCache<string, number>({ max: 1000 });
+  return (keyId) => {
+    const now = clock.now().getTime();
+    if (now < (until.get(keyId) ?? 0)) return false;
+    until.set(keyId, now + limitedMs);
+    return true;
+  };
 }
 
 function count(

@@ -6,6 +6,7 @@ import { claimsOf } from '../customers/customer.ts';
 import type { createLogin } from '../customers/login.ts';
 import { addSessionRoutes } from '../customers/session-pages.ts';
 import { createAccountDoor } from '../http/account-door.ts';
+import { createAllowedApps } from '../provider/grants/allowed-apps.ts';
 import { createSessions } from '../provider/pages/sessions.ts';
 import type { Parts } from './parts.ts';
 import { servedClients } from './served-clients.ts';
@@ -51,6 +52,7 @@ export function addAccountPages(
   addDashboardRoutes(router, {
     ...{ door, consents, accountsOf, displayName, pages, audit, clock },
     ...{ ofCustomer: consentsOfCustomer, uses: consentUses, bank: settings.brand.name },
+    apps: createAllowedApps({ ...storage, store: storage.scopeGrants, clock }),
     async clientOf(id) {
       const metadata = await clients.metadataOf(id);
       return metadata && { name: metadata.client_name ?? id, uri: metadata.client_uri };

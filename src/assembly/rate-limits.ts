@@ -9,7 +9,8 @@ import { createLimitedRequests } from '../rate-limits/limited-requests.ts';
 import { createLimiter } from '../rate-limits/limiter.ts';
 import type { Limiter } from '../rate-limits/limiter.ts';
 import { createPostgresLimitStore } from '../rate-limits/postgres-limit-store.ts';
-import { createRedisLimitStore } from '../rate-limits/redis-limit-store.ts';
+import type { LimitStore } from '../rate-limits/limit-store.ts';
+import type { RedisOptions } from '../rate-limits/redis-limit-store.ts';
 import { createRequestLimits } from '../rate-limits/request-limits.ts';
 import type { Judged } from '../rate-limits/request-limits.ts';
 import type { EndpointGroup } from '../rate-limits/policy.ts';
@@ -42,12 +43,12 @@ const groups = createGroups({
 });
 
 /** The rate limits: the limiter, the policy's rules for requests, the step that asks them, and what the engine asks. */
-export function createRateLimits(
+export async function createRateLimits(
   settings: Pick<AppSettings, 'rateLimits' | 'digestKey'>,
   deps: Pick<AppDependencies, 'database' | 'clock' | 'logger' | 'metrics'>,
   audit: Pick<AuditTrail, 'record'>,
 ) {
-  const limiter = limiterOf(settings, deps);
+  const limiter = await limiterOf(settings, deps);
   const told = new LRUCache<string, number>({ max: 1000 });
 
   function onRefusal(refusedBy: Judged, group: EndpointGroup): void {
@@ -79,7 +80,7 @@ export function createRateLimits(
 }
 
 /** The rate limits, put together. */
-export type RateLimits = ReturnType<typeof createRateLimits>;
+export type RateLimits = Awaited<ReturnType<typeof createRateLimits>>;
 
 function partiesOf({ rule, subject }: Pick<Judged, 'rule' | 'subject'>) {
   switch (rule.per) {
@@ -94,14 +95,14 @@ function partiesOf({ rule, subject }: Pick<Judged, 'rule' | 'subject'>) {
   }
 }
 
-function limiterOf(
+async function limiterOf(
   { rateLimits: { store }, digestKey }: Pick<AppSettings, 'rateLimits' | 'digestKey'>,
   { database, clock, logger }: Pick<AppDependencies, 'database' | 'clock' | 'logger'>,
-): Limiter {
+): Promise<Limiter> {
   if (store.kind === 'memory') return createLimiter({ clock, maxSubjects });
   const shared =
     store.kind === 'redis'
-      ? createRedisLimitStore({ url: store.url, retryMs: rhythm.retryMs, logger })
+      ? await redisLimitStore({ url: store.url, retryMs: rhythm.retryMs, logger })
       : createPostgresLimitStore(database.sql);
   return createLimiter({
     clock,
@@ -116,6 +117,12 @@ function limiterOf(
       },
     },
   });
+}
+
+/** Its client is a quarter of all modules that a start reads: for those who use it. */
+async function redisLimitStore(options: RedisOptions): Promise<LimitStore> {
+  const { createRedisLimitStore } = await import('../rate-limits/redis-limit-store.ts');
+  return createRedisLimitStore(options);
 }
 
 function engineLimits(limited: ReturnType<typeof createLimitedRequests>): Limits {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type Koa from 'koa';
+import { bounds } from '../bounds.ts';
 import { createDelivery } from '../security-events/delivery.ts';
 import { createOutbox } from '../security-events/outbox-store.ts';
 import { createPollApi } from '../security-events/poll-api.ts';
@@ -17,9 +18,6 @@ import type { AppDependencies, AppSettings } from './settings.ts';
 /** As many as there may be events on their way: one that waited for a connection would use up its receiver's time. */
 const keptConnections = 128;
 
-/** Receivers answer with an error in a line. */
-const maxAnswerBytes = 16_384;
-
 /** How receivers are told of changes to consents: the work in the background, and the endpoint to poll. */
 export function createSecurityEvents(
   settings: AppSettings,
@@ -34,7 +32,8 @@ export function createSecurityEvents(
   const { timeoutMs, pollWaitMs: waitMs } = events;
   const fetch = createOutboundFetch({
     ...outbound,
-    ...{ timeoutMs, maxBodyBytes: maxAnswerBytes, keptConnections },
+    ...{ timeoutMs, keptConnections },
+    maxBodyBytes: bounds.answers.maxReceiverBytes,
   });
   const delivery = createDelivery({
     ...{ outbox, push: createPush({ issuer, sign, fetch, outbox }) },

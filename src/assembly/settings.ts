@@ -81,6 +81,8 @@ export interface AppSettings {
   passwordHash: PasswordHashCost & PasswordHashLimits;
   brand: { name: string; helpUrl?: string | undefined; logoFile?: string; themeFile?: string };
   outbound: OutboundLimits;
+  /** For which a request is waited for until it is answered with 503. */
+  requestTimeMs: number;
   viewsDirectory: string;
   hstsMaxAgeSeconds: number;
   /** Which requests pass the edge; undefined without one. */
@@ -117,6 +119,8 @@ export interface AppDependencies {
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
+  /** Told at once of what has to be closed, also where the app then can't be built. */
+  onOpen?: (close: () => Promise<unknown>) => void;
 }
 
 /** The cookies' keys as Koa and the engine take them. */

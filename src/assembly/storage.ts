@@ -1,5 +1,6 @@
 import { createAuditStore } from '../audit/audit-store.ts';
 import { createAuditTrail } from '../audit/trail.ts';
+import { createBrowserOrigins } from '../clients/browser-origin-store.ts';
 import { createClientStore } from '../clients/client-store.ts';
 import { createConsentStore } from '../consents/consent-store.ts';
 import { createConsentUses } from '../consents/consent-use-store.ts';
@@ -11,6 +12,7 @@ import { createLoginThrottle } from '../customers/login-throttle-store.ts';
 import { createArtifactStore } from '../provider/storage/artifact-store.ts';
 import { createSessionStore } from '../provider/storage/session-store.ts';
 import { createManagedGrantStore } from '../provider/grants/managed-grant-store.ts';
+import { createScopeGrantStore } from '../provider/grants/scope-grant-store.ts';
 import { createSingleUseStore } from '../provider/storage/single-use-store.ts';
 import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
 import { createEventStreamStore } from '../security-events/stream-store.ts';
@@ -46,6 +48,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
   return {
     audit,
     clients: createClientStore({ prisma, endConsents, digestKey, olderDigestKeys, changes }),
+    browserOrigins: createBrowserOrigins({ sql, changes }),
     resourceServers: createResourceServerStore({ prisma, changes }),
     customers: createCustomerStore({
       ...deps.database,
@@ -59,6 +62,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
     consentUses: createConsentUses({ sql, ...deps }),
     sessions: createSessionStore({ sql, encryption, ...deps, sessionSeconds }),
     managedGrants: createManagedGrantStore(sql),
+    scopeGrants: createScopeGrantStore({ sql, encryption }),
     eventStreams: createEventStreamStore({ sql, encryption }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     loginPatterns: createLoginPatterns({ sql, digestKey, clock }),

@@ -8,6 +8,7 @@ import type { Issuing } from '../api-keys/issuing.ts';
 import { createUsageStore } from '../api-keys/usage-store.ts';
 import type { UsageStore } from '../api-keys/usage-store.ts';
 import { createClientStore } from '../clients/client-store.ts';
+import type { ClientStore } from '../clients/client-store.ts';
 import { createEndOfConsents } from '../consents/consents-of-client-store.ts';
 import { createResourceServerStore } from '../resource-servers/resource-server-store.ts';
 import { apiKeySettings } from '../startup/api-key-settings.ts';
@@ -21,6 +22,7 @@ export interface ApiKeyContext extends Context {
   apiKeys: ApiKeyStore;
   usage: UsageStore;
   issuing: Issuing;
+  clients: Pick<ClientStore, 'find'>;
 }
 
 /** Opens the database for work on API keys; what was done is recorded before it is reported. */
@@ -34,15 +36,14 @@ export async function withApiKeys<T>(
     const { mode, rules } = apiKeySettings(configuration, undefined);
     const endConsents = createEndOfConsents(clock);
     const stored = { prisma, digestKey, olderDigestKeys, changes: noChanges };
-    const holdings = createHoldings(
-      createClientStore({ ...stored, endConsents }),
-      createResourceServerStore(stored),
-    );
+    const clients = createClientStore({ ...stored, endConsents });
+    const holdings = createHoldings(clients, createResourceServerStore(stored));
     const apiKeys = createApiKeyStore({ sql, prisma, digestKey, mode, clock });
     const done: AuditEntry[] = [];
     const audit = { record: (entry: AuditEntry) => void done.push(entry) };
     const issuing = createIssuing({ keys: apiKeys, holdings, rules, clock, audit });
-    const result = await work({ ...context, apiKeys, usage: createUsageStore(sql), issuing });
+    const usage = createUsageStore(sql);
+    const result = await work({ ...context, apiKeys, usage, issuing, clients });
     for (const { actor: _actor, outcome: _outcome, ...act } of done) await context.record(act);
     return result;
   });

@@ -90,9 +90,12 @@ function addReading(group: Command, shell: Shell): void {
     .option('--limit <count>', 'how many', wholeNumber(1, 1000), 100)
     .action(async (options: OwnerOptions & { after?: string; limit: number }) => {
       const { after, limit } = options;
-      const keys = await withApiKeys(shell, ({ apiKeys }) =>
-        apiKeys.list({ owner: ownerOf(options), after, limit }),
-      );
+      const owner = ownerOf(options);
+      const keys = await withApiKeys(shell, async ({ apiKeys, clients }) => {
+        const listed = await apiKeys.list({ owner, after, limit });
+        if (listed.length === 0) await rejectUnknownClient(owner, clients);
+        return listed;
+      });
       print(shell, options, apiKeyList(keys, shell.clock.now()));
     });
   addCommand(group, {
@@ -174,6 +177,15 @@ async function findKey({ apiKeys }: ApiKeyContext, id: string) {
   const found = await apiKeys.find(id);
   if (found === undefined) throw new Problem('api_key_not_found', { detail: id });
   return found;
+}
+
+/** Problem('client_not_found'): a mistyped name is not told that there are no keys. */
+async function rejectUnknownClient(
+  owner: KeyOwner | undefined,
+  clients: ApiKeyContext['clients'],
+): Promise<void> {
+  if (owner?.type !== 'client' || (await clients.find(owner.id)) !== undefined) return;
+  throw new Problem('client_not_found', { detail: owner.id });
 }
 
 function inSeconds({ clock }: Shell, seconds: number): Date {

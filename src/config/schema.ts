@@ -1,5 +1,6 @@
 import { apiKeySettings } from './api-key-settings.ts';
 import { accountSettings } from './account-settings.ts';
+import { boundSettings } from './bound-settings.ts';
 import { consentSettings } from './consent-settings.ts';
 import { grantSettings } from './grant-settings.ts';
 import { customerSettings } from './customer-settings.ts';
@@ -20,6 +21,7 @@ import { tokenSettings } from './token-settings.ts';
 /** Every setting of the server. The README's table is made from this. */
 export const settings = {
   ...networkSettings,
+  ...boundSettings,
   ...storageSettings,
   ...tokenSettings,
   ...keySettings,

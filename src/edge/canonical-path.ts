@@ -1,7 +1,7 @@
+import { bounds } from '../bounds.ts';
+
 /** A path that has one reading, or why it has several. */
 export type PathReading = { path: string } | { fault: string };
-
-const maxLength = 2048;
 
 /** RFC 3986 §3.3 without the semicolon, at which some servers cut parameters off. */
 const wellFormed = /^\/(?:[\w.~!$&'()*+,=:@/-]|%[\da-f]{2})*$/i;
@@ -15,7 +15,7 @@ const misread = /[\w.~\-/\\%;?#\p{Cc}]/u;
  */
 export function readPath(target: string): PathReading {
   const [path = ''] = target.split('?', 1);
-  if (path.length > maxLength) return { fault: 'the path is too long' };
+  if (path.length > bounds.edge.maxPathLength) return { fault: 'the path is too long' };
   if (!wellFormed.test(path))
     return { fault: 'the path has letters that servers read differently' };
   if (!isPlainlyEncoded(path)) {

@@ -49,23 +49,25 @@ export function createEdgeStep(deps: Dependencies): Koa.Middleware {
     }
   }
 
-  return async function answerProxy(ctx, next) {
-    const isOurs = isEnvoy ? `${ctx.path}/`.startsWith(`${verifyPath}/`) : ctx.path === verifyPath;
-    if (!isOurs) {
-      await next();
-      return;
-    }
+  function isOurs(path: string): boolean {
+    return path === verifyPath || (isEnvoy && path.startsWith(`${verifyPath}/`));
+  }
+
+  async function answerProxy(ctx: Koa.Context): Promise<void> {
     ctx.state['route'] = 'edge_verify';
     ctx.set('Cache-Control', 'no-store');
     const decision = await decisionOf(ctx);
     deps.onDecision(decision.outcome);
     if (nonces !== undefined && isDpop(ctx)) ctx.set('DPoP-Nonce', nonces.current());
     answer(ctx, decision, isEnvoy);
-  };
+  }
+
+  return (ctx, next) => (isOurs(ctx.path) ? answerProxy(ctx) : (next() as Promise<void>));
 }
 
 function answer(ctx: Koa.Context, decision: Decision, isEnvoy: boolean): void {
-  for (const [name, value] of Object.entries(decision.headers)) ctx.set(name, value);
+  const { res } = ctx;
+  for (const [name, value] of Object.entries(decision.headers)) res.setHeader(name, value);
   if (decision.outcome === 'admitted') {
     // Envoy passes on what it is not told to overwrite.
     if (isEnvoy) ctx.set('X-Envoy-Auth-Headers-To-Remove', decision.absent.join(','));

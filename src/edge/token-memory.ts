@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { sha256Text } from '../security/secrets.ts';
 import type { EdgeToken, FindToken } from './edge-ports.ts';
 import { createShortMemory } from './resource-server/short-memory.ts';
 
@@ -21,7 +21,7 @@ export function createTokenMemory(find: FindToken, clock: Clock): TokenMemory {
   });
   return {
     find(token) {
-      const digest = createHash('sha256').update(token).digest('base64url');
+      const digest = sha256Text(token);
       return memory.recall(digest, () => find(token));
     },
     forget() {

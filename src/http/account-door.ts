@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { bounds } from '../bounds.ts';
 import type { Clock } from '../clock.ts';
 import { Problem } from '../problem.ts';
 import { rejectCrossSite } from './csrf.ts';
@@ -66,8 +67,6 @@ export interface AccountDoor {
   isRecent(signedIn: SignedIn): boolean;
 }
 
-const limitsOfForms = { maxBytes: 8 * 1024, maxFields: 10 };
-
 /** The door to the account pages. */
 export function createAccountDoor(deps: Dependencies): AccountDoor {
   const { issuer, csrf, clock, limits, sessions } = deps;
@@ -96,11 +95,11 @@ export function createAccountDoor(deps: Dependencies): AccountDoor {
     enter,
     isRecent,
     token: ({ uid }) => csrf.token(bindingOf(uid)),
-    async receive(ctx, { maxFields = limitsOfForms.maxFields, ...demand }) {
+    async receive(ctx, { maxFields = bounds.forms.maxFields, ...demand }) {
       rejectCrossSite(ctx, issuer);
       const signedIn = await enter(ctx, demand);
       if (signedIn === undefined) return undefined;
-      const form = await readForm(ctx, { ...limitsOfForms, maxFields });
+      const form = await readForm(ctx, { maxBytes: bounds.forms.maxBytes, maxFields });
       csrf.verify(bindingOf(signedIn.uid), form['csrf']);
       return { signedIn, form };
     },

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bounds } from '../bounds.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { Problem } from '../problem.ts';
 
@@ -141,16 +142,25 @@ function listenOn(server: Server, { address, port }: OperationsServerOptions): P
 
 /** The server for probes and scrapers: `/livez`, `/readyz` (503 when not ready) and `/metrics`. */
 export function createOperationsServer(options: OperationsServerOptions): OperationsServer {
+  const { operations: limits } = bounds;
   const paths = answerers(options);
   const server = createServer(
-    { headersTimeout: 5000, requestTimeout: 5000, keepAliveTimeout: 5000 },
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      connectionsCheckingInterval: 1000, // Node's 30 s would stretch every timeout
+    },
     (request, response) => {
       void answer(request, paths).then((ready) => {
         send(response, ready);
       });
     },
   );
-  server.maxConnections = 100;
+  server.maxConnections = limits.maxConnections;
+  server.maxHeadersCount = limits.maxHeaders;
+  server.setTimeout(limits.silenceTimeoutMs);
   return {
     listen: () => listenOn(server, options),
     port: () => (server.address() as AddressInfo).port,

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { bounds } from '../bounds.ts';
 import { Problem } from '../problem.ts';
 import { rejectCrossSite, type Csrf } from './csrf.ts';
 import { readForm } from './form.ts';
@@ -23,8 +24,6 @@ export interface StepFormChecks<P extends PendingStep> {
   maxFields?: number;
 }
 
-const limits = { maxBytes: 8 * 1024, maxFields: 10 };
-
 /**
  * Reads the form of a step once it is sure that it came from our page, in this browser, for this step; undefined when
  * the step was answered already and the browser is sent on. Problems: csrf_mismatch, interaction_used, and of
@@ -32,7 +31,7 @@ const limits = { maxBytes: 8 * 1024, maxFields: 10 };
  */
 export async function readStepForm<P extends PendingStep>(
   ctx: Context,
-  { issuer, csrf, prompt, pending: find, maxFields = limits.maxFields }: StepFormChecks<P>,
+  { issuer, csrf, prompt, pending: find, maxFields = bounds.forms.maxFields }: StepFormChecks<P>,
 ): Promise<{ pending: P; form: Record<string, string> } | undefined> {
   rejectCrossSite(ctx, issuer);
   const pending = await find(ctx);
@@ -43,7 +42,7 @@ export async function readStepForm<P extends PendingStep>(
     return undefined;
   }
   if (pending.prompt !== prompt) throw new Problem('interaction_used');
-  const form = await readForm(ctx, { ...limits, maxFields });
+  const form = await readForm(ctx, { maxBytes: bounds.forms.maxBytes, maxFields });
   csrf.verify(pending.uid, form['csrf']);
   return { pending, form };
 }

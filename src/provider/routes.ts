@@ -10,6 +10,18 @@ export const routes = {
   jwks: '/jwks',
 } as const;
 
+/**
+ * Endpoints at which scripts of other origins may read answers: of clients without a secret, or of any client's. RFC 9700 §2.6
+ * wants none at the authorization endpoint.
+ */
+export const scriptedEndpoints = {
+  [routes.pushed_authorization_request]: 'browser',
+  [routes.token]: 'browser',
+  [routes.introspection]: 'browser',
+  [routes.revocation]: 'browser',
+  [routes.userinfo]: 'any',
+} as const;
+
 /** Client registration, which is ours and not oidc-provider's; each registration has its own path below. */
 export const registrationPath = '/register';
 

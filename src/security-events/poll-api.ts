@@ -1,5 +1,6 @@
 import type Koa from 'koa';
 import { z } from 'zod';
+import { bounds } from '../bounds.ts';
 import { readJsonText } from '../http/body.ts';
 import { basicIn, bearerIn } from '../http/credentials.ts';
 import { failureOf, reasonOf } from '../http/failure.ts';
@@ -17,10 +18,6 @@ const pollPath = '/events/v1/poll';
 
 /** The scope of a client's token that opens it. */
 const pollScope = 'events';
-
-/** A thousand acknowledgements. */
-const maxBodyBytes = 65_536;
-const maxDepth = 4;
 
 /** Signing them takes a tenth of a second. */
 const maxEvents = 100;
@@ -99,8 +96,8 @@ async function receiverOf(ctx: Koa.Context, deps: Dependencies): Promise<Receive
 }
 
 async function requestIn(ctx: Koa.Context): Promise<PollRequest> {
-  const text = await readJsonText(ctx, maxBodyBytes);
-  const parsed = pollRequest.safeParse(parseJsonObject(text, { maxDepth }));
+  const text = await readJsonText(ctx, bounds.eventPolls.maxBytes);
+  const parsed = pollRequest.safeParse(parseJsonObject(text, bounds.eventPolls));
   if (!parsed.success) throw new Problem('invalid_request', { detail: parsed.error.message });
   const { returnImmediately = false, ack = [], setErrs = {} } = parsed.data;
   return {

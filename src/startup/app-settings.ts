@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { AppSettings } from '../assembly/settings.ts';
+import { bounds } from '../bounds.ts';
 import type { Configuration } from '../config/schema.ts';
 import { sampleResource } from '../development/sample-data.ts';
 import { apiKeySettings } from './api-key-settings.ts';
@@ -34,7 +35,7 @@ export function appSettings(configuration: Configuration, material: Material): A
       timeoutMs: configuration.eventTimeoutMs,
       longestRetryMs: configuration.eventLongestRetrySeconds * 1000,
       maxAgeMs: configuration.eventMaxAgeSeconds * 1000,
-      pollWaitMs: configuration.eventPollWaitSeconds * 1000,
+      pollWaitMs: pollWaitMs(configuration),
     },
     grantActionRequired: configuration.grantActionRequired,
     account: {
@@ -57,6 +58,7 @@ export function appSettings(configuration: Configuration, material: Material): A
     passwordHash: passwordHashOf(configuration),
     brand: brandOf(configuration),
     outbound: outboundLimits(configuration),
+    requestTimeMs: configuration.requestSeconds * 1000,
     viewsDirectory,
     // On localhost it would follow the developer into every other project.
     hstsMaxAgeSeconds: configuration.environment === 'production' ? hstsSeconds : 0,
@@ -125,13 +127,17 @@ function proxiesOf(configuration: Configuration): AppSettings['proxies'] {
   };
 }
 
+/** A poll must find nothing before the request is given up. */
+function pollWaitMs({ eventPollWaitSeconds, requestSeconds }: Configuration): number {
+  return Math.min(eventPollWaitSeconds * 1000, Math.floor((requestSeconds * 2000) / 3));
+}
+
 /** What requests to other people's servers may do. */
 export function outboundLimits(configuration: Configuration): AppSettings['outbound'] {
   return {
     allowedHosts: configuration.outboundAllow,
     truststorePem: configuration.outboundTruststore,
     timeoutMs: configuration.outboundTimeoutMs,
-    // 100 keys with their certificate chains stay below it.
-    maxBodyBytes: 262_144,
+    maxBodyBytes: bounds.answers.maxBytes,
   };
 }

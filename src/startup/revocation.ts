@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { bounds } from '../bounds.ts';
 import type { Clock } from '../clock.ts';
 import type { Configuration } from '../config/schema.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -25,8 +26,6 @@ export interface RenewableRevocation extends Pick<RevocationService, 'check' | '
 
 /** How long a failure or an answer that is about to end is kept before anybody is asked again. */
 const floorSeconds = 60;
-/** National lists have some hundred kilobytes; ten megabytes are about 280,000 certificates. */
-const maxListBytes = 10_485_760;
 const maxLabelLength = 64;
 
 /** Checks for revoked certificates as the configuration says, counted; `clientTruststore` is PEM. */
@@ -71,7 +70,7 @@ function createConfiguredRevocation(
       allowedHosts: configuration.outboundAllow,
       truststorePem: configuration.outboundTruststore,
       timeoutMs: configuration.revocationTimeoutMs,
-      maxBodyBytes: maxListBytes,
+      maxBodyBytes: bounds.answers.maxRevocationListBytes,
       plainHttp: true,
     }),
     onOutcome(outcome) {

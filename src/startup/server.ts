@@ -129,8 +129,8 @@ async function serve(configuration: Configuration, foundation: Foundation) {
   const revocation = createRenewableRevocation(configuration, material.clientTruststore, deps);
   await revocation.preload();
   const app = await createApp(settings, {
-    ...{ database: opened, changes, keyRing: keyRing.ring, logger, metrics, clock },
-    revocation,
+    ...{ database: opened, changes, keyRing: keyRing.ring, logger, metrics, clock, revocation },
+    onOpen: (close) => closings.push(close),
   });
   const background = backgroundOf(app);
   closings.push(() => app.audit.close(), ...background.stops.toReversed());

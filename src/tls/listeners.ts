@@ -3,6 +3,7 @@ import { createServer, type Server, type ServerOptions } from 'node:https';
 import type { RequestListener } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { bounds } from '../bounds.ts';
 import type { Logger } from '../observability/logger.ts';
 
 /** How long and how much a connection may take before it is cut. */
@@ -30,18 +31,7 @@ export interface ConnectionLimits {
 }
 
 /** Limits for a service whose requests are small forms and JSON documents. */
-export const defaultConnectionLimits: ConnectionLimits = {
-  handshakeTimeoutMs: 10_000,
-  headersTimeoutMs: 10_000,
-  requestTimeoutMs: 30_000,
-  keepAliveTimeoutMs: 65_000, // longer than the 60 s of the common load balancers in front
-  maxHeaderBytes: 16_384,
-  maxHeaders: 100, // a browser sends 20, and proxies add a few
-  silenceTimeoutMs: 120_000, // what answers later than this has failed long ago; long polls wait half a minute
-  maxRequestsPerConnection: 10_000,
-  maxConnections: 10_000,
-  sessionLifetimeSeconds: 300,
-};
+export const defaultConnectionLimits: ConnectionLimits = bounds.connections;
 
 /** What a TLS listener needs. */
 export interface ListenerOptions {

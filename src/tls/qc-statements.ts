@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import * as asn1js from 'asn1js';
 import * as pkijs from 'pkijs';
+import { bounds } from '../bounds.ts';
 import { Problem } from '../problem.ts';
 import { extensionValue } from './certificate-fields.ts';
 import { readDer } from './der.ts';
@@ -78,8 +79,7 @@ const typesById: Readonly<Partial<Record<string, QcType>>> = {
 /** ETSI TS 119 495 §5.2.1: country, authority of two to eight letters, and its own number. */
 const psdForm = /^PSD[A-Z]{2}-[A-Z]{2,8}-(.{1,128})$/;
 
-/** Real certificates have some hundred bytes of statements and four roles at most. */
-const maxBytes = 8192;
+/** Real certificates have four roles at most. */
 const maxMembers = 32;
 const maxTextLength = 256; // the size that the ASN.1 module gives to names
 
@@ -88,7 +88,8 @@ function statementsOf(certificate: Buffer): Map<string, unknown> {
   const extension = extensionValue(certificate, qcStatementsId);
   const statements = new Map<string, unknown>();
   if (extension === undefined) return statements;
-  if (extension.length > maxBytes) throw malformed('there are too many statements');
+  if (extension.length > bounds.certificates.maxStatementBytes)
+    throw malformed('there are too many statements');
   readDer(extension); // pkijs would let bytes pass that follow the value
   for (const { id, type } of parse(extension).values) {
     if (statements.has(id)) throw malformed(`the statement ${id} is there twice`);

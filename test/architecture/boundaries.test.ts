@@ -69,7 +69,14 @@ function blame({ rule, from, cycle = [] }: Violation): string[] {
 async function plantInnocentTree(folder: string): Promise<void> {
   const text = 'export const thing = 1;\nexport type Thing = number;\n';
   const things = [...folders, 'test', 'examples', 'bench', 'tools'].map((at) => `${at}/thing.ts`);
-  const files = [...things, 'src/problem.ts', 'src/clock.ts', 'src/app.ts', 'src/main.ts'];
+  const files = [
+    ...things,
+    'src/problem.ts',
+    'src/clock.ts',
+    'src/bounds.ts',
+    'src/app.ts',
+    'src/main.ts',
+  ];
   for (const file of files) await write(folder, { file, text });
   for (const at of [...packages, undeclared]) {
     await write(folder, { file: `${at}/index.js`, text: 'export const thing = 1;\n' });

@@ -61,6 +61,7 @@ export const forbiddenImports: Readonly<Record<string, readonly Plant[]>> = {
   'shared-words-import-nothing': [
     value('src/problem.ts', 'zod'),
     value('src/clock.ts', 'node:perf_hooks'),
+    value('src/bounds.ts', './config/thing.ts'),
   ],
   'stores-alone-touch-the-database': [
     value('src/clients/lookup.ts', '../database/thing.ts'),

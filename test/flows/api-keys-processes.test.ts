@@ -110,6 +110,24 @@ describe('With two processes on one database', () => {
     expect(made.status).toBe(201);
   });
 
+  it('a successor has nothing that its owner lost, also when the owner holds it again', async () => {
+    const { clients } = server.running.app;
+    const both = ['accounts', 'payments'];
+    const old = await world.owner.make({ permissions: { [bankApi]: both } });
+    await clients.setPermission('keys-tpp', bankApi, ['accounts', 'api-keys']);
+    const rotated = await world.owner.call('POST', `${keysPath}/${old.id}/rotate`, {
+      body: { overlap_seconds: 60, permissions: { [bankApi]: both } },
+    });
+    expect(rotated.status).toBe(400); // whoever rotates names no scopes
+    const made = await world.owner.call('POST', `${keysPath}/${old.id}/rotate`, {
+      body: { overlap_seconds: 60 },
+    });
+    await clients.setPermission('keys-tpp', bankApi, [...both, 'api-keys']);
+    const scopesOf = async (key: unknown) => (await world.verify(String(key))).body['scopes'];
+    expect(await scopesOf(made.body['key'])).toEqual(['accounts']);
+    expect(await scopesOf(old.key)).toEqual(both);
+  });
+
   it('a key that ends soon is told of, once', async () => {
     const { id } = await world.owner.make({ name: 'soon over' });
     const later = { expires_at: new Date(Date.now() + 30 * 86_400_000).toISOString() };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import {
   bankApi,
   certificateFor,
@@ -271,6 +272,27 @@ describe('Verification', () => {
     expect(last?.body).not.toHaveProperty('owner');
     expect(Number(last?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await reasons())[0]).toBe('limited');
+  });
+
+  it('tells of a key that is used too often once a minute, and counts every use', async () => {
+    const { id, key } = await owner.make({ rate_limit: { requests: 1, seconds: 86_400 } });
+    const told = async () => {
+      await server.running.app.audit.flush();
+      const limited = `SELECT 1 FROM audit_events WHERE detail->>'key' = $1 AND detail->>'reason' = 'limited'`;
+      return (await rows(server, limited, [id])).length;
+    };
+    vi.useFakeTimers({ toFake: ['Date'], now: systemClock.now().getTime() - 61_000 });
+    try {
+      for (let i = 0; i < 5; i += 1) await world.verify(key);
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(await told()).toBe(1);
+    for (let i = 0; i < 3; i += 1) await world.verify(key);
+    expect(await told()).toBe(2);
+    await server.running.app.apiKeys.flush();
+    const uses = `SELECT sum(refused)::int AS refused FROM api_key_usage WHERE key_id = $1`;
+    expect(await rows(server, uses, [id])).toEqual([{ refused: 7 }]);
   });
 });
 

@@ -120,6 +120,17 @@ it.each([
   expect(refused.errors).toContain(sentence);
 });
 
+it('A client without keys has none, and an unknown one is called so', async () => {
+  const none = await run(['api-keys', 'list', '--client', 'keys-rs', '--json']);
+  expect(none).toMatchObject({ exitCode: 0, errors: '' });
+  expect(none.json()).toEqual({ apiKeys: [] });
+  for (const id of ['nobody', 'KEYS-RS', '']) {
+    const unknown = await run(['api-keys', 'list', '--client', id]);
+    expect(unknown).toMatchObject({ exitCode: 1, output: '' });
+    expect(unknown.errors).toContain('There is no such client');
+  }
+});
+
 it('A day is one of the calendar', async () => {
   for (const day of ['2026-02-31', '0000-01-01', 'today']) {
     const refused = await run(['api-keys', 'usage', crypto.randomUUID(), '--from', day]);

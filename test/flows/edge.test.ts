@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asking, overriding } from '../../src/edge/original-request.ts';
 import { clientCertificate } from '../support/certificates.ts';
 import { askEdge, askRaw, edgeEnvironment, gateway } from '../support/edge.ts';
 import type { EdgeQuestion } from '../support/edge.ts';
@@ -265,11 +266,11 @@ describe('The edge refuses', () => {
 
   it('what a caller would have servers behind take for something else', async () => {
     const token = await machineToken();
+    const own = { 'x-original-uri': ['/accounts', '/admin'], 'x-original-method': ['GET', 'POST'] };
     for (const headers of [
-      { 'x-original-uri': ['/accounts', '/admin'] },
-      { 'x-original-method': ['GET', 'POST'] },
-      { 'x-http-method-override': 'DELETE' },
-      { 'x-rewrite-url': '/admin' },
+      ...Object.entries(own).map(([name, lines]) => ({ [name]: lines })),
+      ...overriding.map((name) => ({ [name]: '/admin' })),
+      ...[...overriding, ...asking].map((name) => ({ [name.replaceAll('-', '_')]: '/admin' })),
       { x_user_id: 'somebody' },
       { X_Scopes: 'admin' },
     ]) {

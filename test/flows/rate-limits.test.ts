@@ -156,6 +156,9 @@ describe('A client', () => {
       await world.tpp.call('GET', '/grants/unknown', { token: grants }),
     ];
     expect(refused.map(({ status }) => status)).toEqual([429, 429, 429, 429]);
+    expect(refused.map(({ headers }) => headers.get('www-authenticate'))).toEqual(
+      refused.map(() => null), // no other credentials would help
+    );
     await server.running.app.audit.flush();
     expect(await stored(server, 'SELECT type, detail FROM audit_events')).toEqual([]);
   });
@@ -275,14 +278,17 @@ describe('Two processes on one store', () => {
 
   it('admit no more than the limit and the slack of one where they tell it afterwards', async () => {
     const [one, two] = [(await processes.start()).server, (await processes.start()).server];
-    const seen = await atOnce([one, two], 160, (at) => send(at.fetch(), `${at.issuer}/jwks`));
+    const ask = (at: AuthorizationServer) => send(at.fetch(), `${at.issuer}/jwks`);
+    // A process that has just started may take longer for its first word with the store than the store is given.
+    const first = [await ask(one), await ask(two)];
+    const seen = [...first, ...(await atOnce([one, two], 160, ask))];
     const admitted = times(
       200,
       seen.map(({ status }) => status),
     );
     expect(admitted).toBeGreaterThanOrEqual(100);
     expect(admitted).toBeLessThanOrEqual(110);
-    expect((await send(one.fetch(), `${one.issuer}/jwks`)).status).toBe(429);
+    expect((await ask(one)).status).toBe(429);
   });
 });
 

@@ -92,6 +92,8 @@ describe('A listener', () => {
     keepAliveTimeoutMs: 100,
     silenceTimeoutMs: 1500,
     maxHeaders: 10,
+    maxHeaderBytes: 2000,
+    maxRequestsPerConnection: 3,
     maxConnections: 5,
   };
 
@@ -151,6 +153,30 @@ describe('A listener', () => {
     socket.write(`GET / HTTP/1.1\r\nHost: x\r\n${many}\r\n`);
     const [answer] = (await answered) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it('refuses longer headers, and a longer address', async () => {
+    const port = await listen();
+    const long = 'y'.repeat(limits.maxHeaderBytes);
+    for (const head of [`GET / HTTP/1.1\r\nX: ${long}`, `GET /${long} HTTP/1.1`]) {
+      const socket = await open(port, true);
+      const [closed, answered] = [once(socket, 'close'), once(socket, 'data')];
+      socket.write(`${head}\r\nHost: x\r\n\r\n`);
+      const [answer] = (await answered) as [Buffer];
+      expect(answer.toString()).toMatch(/^HTTP\/1\.1 4\d\d /);
+      await closed;
+    }
+  });
+
+  it('says when a connection has had its requests', async () => {
+    const socket = await open(await listen(), true);
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const closed = once(socket, 'close');
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(limits.maxRequestsPerConnection + 2));
+    await closed;
+    expect(text.match(/HTTP\/1\.1 200/g)).toHaveLength(limits.maxRequestsPerConnection);
+    expect(text.match(/connection: close/gi)).not.toBeNull();
   });
 
   it('takes no more connections than it may, and new ones when some have gone', async () => {

@@ -1,9 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import type { Middleware } from 'koa';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAuthorizer } from '../../deploy/aws/authorizer.mjs';
 import { epochSeconds } from '../../src/clock.ts';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
 import { dpopProof, newClientKey } from '../support/fapi.ts';
+import { serveSteps } from '../support/http-server.ts';
+import type { TestServer } from '../support/http-server.ts';
 import { audience, issuer, movableClock, standInIssuer } from '../support/stand-in-issuer.ts';
 import type { StandInIssuer } from '../support/stand-in-issuer.ts';
 
@@ -109,5 +112,99 @@ describe('The authorizer of a REST API', () => {
     expect(denied).toMatchObject({ policyDocument: { Statement: [{ Effect: 'Deny' }] } });
     const twice = { Authorization: [`Bearer ${token}`], authorization: ['Bearer x'] };
     await expect(authorize(restEvent(twice))).rejects.toThrow('Unauthorized');
+  });
+});
+
+describe('Where Countersign does not answer', () => {
+  let countersign: TestServer;
+
+  afterEach(() => countersign[Symbol.asyncDispose]());
+
+  /** The authorizer with an issuer behind real sockets, which answers by `step`; the rest as it should. */
+  async function authorizerOf(step: Middleware, more: object = {}) {
+    countersign = await serveSteps([step]);
+    const { host } = countersign;
+    return createAuthorizer(
+      {
+        ...{ issuer, audience, timeoutMs: 200, now: () => clock.now(), ...more },
+        fetch: (url, init) => fetch(url.replace(issuer, `http://${host}`), init),
+      },
+      routes,
+    );
+  }
+
+  const answers = (status: number): Middleware =>
+    function answer(ctx) {
+      ctx.status = status;
+    };
+
+  const serve: Middleware = async (ctx) => {
+    const response = await world.fetch(issuer + ctx.url);
+    ctx.status = response.status;
+    ctx.body = await response.json();
+  };
+  const events = () => [
+    httpEvent({ authorization: `Bearer ${token}` }),
+    restEvent({ Authorization: [`Bearer ${token}`] }),
+  ];
+
+  it.each<[string, Middleware]>([
+    ['says 503', answers(503)],
+    ['says 500', answers(500)],
+    ['says nothing', () => new Promise(() => undefined)],
+    [
+      'hangs up',
+      (ctx) => {
+        ctx.req.socket.destroy();
+      },
+    ],
+    [
+      'has no keys',
+      async (ctx, next) => {
+        if (ctx.path === '/jwks') ctx.status = 502;
+        else await serve(ctx, next);
+      },
+    ],
+  ])('but %s, nobody is told 401 or 403', async (_, step) => {
+    const ask = await authorizerOf(step);
+    for (const event of events()) {
+      await expect(ask(event)).rejects.toThrow('Countersign does not answer');
+    }
+  });
+
+  it('callers without a token are told 401 all the same, and other routes 403', async () => {
+    const ask = await authorizerOf(answers(503));
+    await expect(ask(httpEvent({}))).rejects.toThrow('Unauthorized');
+    const denied = await ask(httpEvent({}, { routeKey: '$default' }));
+    expect(denied).toEqual({ isAuthorized: false });
+  });
+
+  it('goes on once it answers', async () => {
+    let isDown = true;
+    const clockOf = movableClock();
+    const step: Middleware = async (ctx, next) => {
+      if (isDown) ctx.status = 503;
+      else await serve(ctx, next);
+    };
+    const ask = await authorizerOf(step, { now: () => clockOf.now() });
+    const [event = {}] = events();
+    await expect(ask(event)).rejects.toThrow('Countersign does not answer');
+    isDown = false;
+    clockOf.advance(10); // a discovery that failed is not tried by each request
+    expect(await ask(event)).toMatchObject({ isAuthorized: true });
+  });
+
+  it('the handler of the deployment says so too', async () => {
+    countersign = await serveSteps([serve]);
+    vi.stubEnv('COUNTERSIGN_ISSUER', `https://${countersign.host}`);
+    vi.stubEnv('COUNTERSIGN_AUDIENCE', audience);
+    vi.stubEnv('COUNTERSIGN_ROUTES', JSON.stringify(routes));
+    vi.resetModules();
+    const { handler } = await import('../../deploy/aws/authorizer.mjs');
+    vi.unstubAllEnvs();
+    // It speaks no TLS.
+    const [event = {}] = events();
+    await expect(handler?.(event)).rejects.toThrow('Countersign does not answer');
+    await expect(handler?.(httpEvent({}))).rejects.toThrow('Unauthorized');
   });
 });

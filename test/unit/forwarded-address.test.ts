@@ -18,6 +18,9 @@ describe('The address that a proxy tells', () => {
     ['2001:DB8::1', '2001:db8::1'],
     ['[2001:db8::1]:443', '2001:db8::1'],
     ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['::FFFF:c000:201', '192.0.2.1'],
+    ['[0:0:0:0:0:ffff:c000:0201]:443', '192.0.2.1'],
+    ['::ffff:0:c000:201', '::ffff:0:c000:201'],
   ])('in X-Forwarded-For %s is %s', (value, expected) => {
     expect(read('x-forwarded-for', [value])).toBe(expected);
   });

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { bounds } from '../../src/bounds.ts';
 import {
   createOperationsServer,
   type OperationsServerOptions,
@@ -38,6 +41,22 @@ describe('the operations server', () => {
     const metrics = await get('/metrics');
     expect(metrics.headers.get('content-type')).toMatch(/^text\/plain; version=/);
     expect(await metrics.text()).toContain('countersign_info');
+  });
+
+  it('has bounds of its own', async () => {
+    const server = makeServer();
+    await server.listen();
+    const answerTo = async (lines: readonly string[]) => {
+      const socket = connect(server.port(), '127.0.0.1');
+      socket.write(['GET /livez HTTP/1.1', 'Host: x', ...lines, '', ''].join('\r\n'));
+      const [first] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return first.toString().slice(9, 12);
+    };
+    const many = (count: number) => Array.from({ length: count }, (_, i) => `X-${String(i)}: y`);
+    expect(await answerTo(many(50))).toBe('200');
+    expect(await answerTo(many(bounds.operations.maxHeaders + 1))).toMatch(/^4/);
+    expect(await answerTo([`X: ${'y'.repeat(bounds.operations.maxHeaderBytes)}`])).toMatch(/^4/);
   });
 
   it('knows no other path and no other method', async () => {

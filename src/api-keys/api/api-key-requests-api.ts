@@ -1,12 +1,11 @@
 import type Koa from 'koa';
 import type { z } from 'zod';
+import { bounds } from '../../bounds.ts';
 import { readJsonText } from '../../http/body.ts';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 import type { TermsFault } from '../api-key.ts';
 
-const maxBodyBytes = 16_384;
-const maxDepth = 5;
 const maxFaults = 20;
 
 /** A request that is not carried out because of what is in it. */
@@ -16,12 +15,12 @@ export interface Faulty {
 
 /** The text of a JSON body; Problems of readJsonText. */
 export function readBody(ctx: Koa.Context): Promise<string> {
-  return readJsonText(ctx, maxBodyBytes);
+  return readJsonText(ctx, bounds.apiKeyRequests.maxBytes);
 }
 
 /** The request in a body, or what is wrong with it. Problem('invalid_request') for what is no JSON object. */
 export function parseBody<T>(schema: z.ZodType<T>, text: string): { request: T } | Faulty {
-  const parsed = schema.safeParse(parseJsonObject(text, { maxDepth }));
+  const parsed = schema.safeParse(parseJsonObject(text, bounds.apiKeyRequests));
   if (parsed.success) return { request: parsed.data };
   const faults = parsed.error.issues.slice(0, maxFaults).map(({ path, message }) => ({
     ...{ path: path.map(String).join('.'), message },

@@ -1,5 +1,6 @@
 import { compactVerify, createLocalJWKSet } from 'jose';
 import type { JSONWebKeySet, JWK } from 'jose';
+import { bounds } from '../../bounds.ts';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 
@@ -41,7 +42,7 @@ export function parseKeySet(text: string, origin: string): JSONWebKeySet {
 
 function keysIn(text: string): JSONWebKeySet['keys'] | undefined {
   try {
-    const { keys } = parseJsonObject(text, { maxDepth: 8 });
+    const { keys } = parseJsonObject(text, bounds.keySets);
     return Array.isArray(keys) && keys.every(isKey) ? keys : undefined;
   } catch (error) {
     if (error instanceof Problem) return undefined;

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import type Koa from 'koa';
+import { bounds } from '../../bounds.ts';
 import { decodeUtf8, readLimited } from '../../http/body.ts';
 import { currentRequest } from '../../observability/request-context.ts';
 import { Problem } from '../../problem.ts';
@@ -10,8 +11,6 @@ import type { RegistrationAnswer, RegistrationCall, Registrations } from './regi
 
 /** The path of the endpoint; a registration's own is below it. */
 const registrationPath = '/register';
-
-const maxBodyBytes = 65_536;
 
 interface Dependencies {
   mtlsOrigin: string;
@@ -100,7 +99,7 @@ async function readRegistration(ctx: Koa.Context): Promise<RegistrationBody> {
     throw unreadable(`a body of type ${JSON.stringify(ctx.get('Content-Type').slice(0, 100))}`);
   }
   try {
-    return { type, text: decodeUtf8(await readLimited(ctx, maxBodyBytes)) };
+    return { type, text: decodeUtf8(await readLimited(ctx, bounds.registrations.maxBytes)) };
   } catch (error) {
     if (error instanceof Problem) throw unreadable(error.detail ?? error.message, error);
     throw error;

@@ -1,4 +1,5 @@
 import type { JSONWebKeySet } from 'jose';
+import { bounds } from '../../bounds.ts';
 import { clockLeadSeconds, epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
@@ -13,8 +14,7 @@ import { fault } from './registration.ts';
 import type { Fault } from './registration.ts';
 import type { SoftwareStatement } from './software-statement-metadata.ts';
 
-/** JSON within JSON: metadata, a key set, a key. */
-const maxDepth = 8;
+const { maxDepth } = bounds.registrations;
 
 type Members = Readonly<Record<string, unknown>>;
 

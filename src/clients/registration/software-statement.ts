@@ -1,3 +1,4 @@
+import { bounds } from '../../bounds.ts';
 import { clockLeadSeconds, epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { readCompactJws, typeFaults } from './compact-jws.ts';
@@ -30,15 +31,13 @@ interface Dependencies {
   clock: Clock;
 }
 
-const maxDepth = 10;
-
 /**
  * Judges a software statement (RFC 7591 §2.3): who issued it, with which key and algorithm, and when. Keys come from the
  * directory's configuration alone; `jku`, `jwk`, `x5u` and `x5c` of the header are not looked at.
  */
 export function createStatementJudge({ issuer, directories, keys, clock }: Dependencies) {
   return async function judgeStatement(jws: string): Promise<JudgedStatement> {
-    const unverified = readCompactJws(jws, maxDepth);
+    const unverified = readCompactJws(jws, bounds.registrations.maxStatementDepth);
     if ('why' in unverified) return unreadable(unverified.why);
     const { claims, header } = unverified;
     const directory = directories.find(({ issuer }) => issuer === claims['iss']);

@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { bounds } from '../../bounds.ts';
 import { Problem } from '../../problem.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 import type { Recorder } from '../consent-ports.ts';
 import type { ConsentStore } from '../consent-store.ts';
 import { allowMethods, askedConsent } from './asking-server-api.ts';
 import type { AnswerServer, AskedConsent, AskingParts } from './asking-server-api.ts';
-import { maxDepth, readBody } from './consent-requests-api.ts';
+import { readBody } from './consent-requests-api.ts';
 
 interface Dependencies extends AskingParts {
   consents: Pick<ConsentStore, 'find' | 'move' | 'history'>;
@@ -31,7 +32,9 @@ export function createConsumptionAnswer(deps: Dependencies): AnswerServer {
   return async function answerConsumption(ctx, id) {
     allowMethods(ctx, 'POST');
     const asked = await askedConsent(ctx, id, deps);
-    const parsed = consumptionRequest.safeParse(parseJsonObject(await readBody(ctx), { maxDepth }));
+    const parsed = consumptionRequest.safeParse(
+      parseJsonObject(await readBody(ctx), bounds.consentRequests),
+    );
     if (!parsed.success) throw new Problem('consent_invalid', { detail: parsed.error.message });
     const { payment_id: payment } = parsed.data;
     await consume(asked, payment, deps);

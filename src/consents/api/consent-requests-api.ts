@@ -1,4 +1,5 @@
 import type Koa from 'koa';
+import { bounds } from '../../bounds.ts';
 import { readJsonText } from '../../http/body.ts';
 import { parseJsonObject } from '../../security/strict-json.ts';
 import type { ConsentCollection, ConsentDialect, RequestFault } from './consent-dialect-api.ts';
@@ -7,8 +8,6 @@ import type { IdempotencyKey } from '../consent-store.ts';
 import type { TermsFault } from '../consent.ts';
 import type { Lodging } from '../lodging.ts';
 
-const maxBodyBytes = 32_768;
-export const maxDepth = 10;
 const maxFaults = 20;
 
 interface Dependencies {
@@ -41,7 +40,7 @@ export function consentHandlers({ lodging, mtlsOrigin }: Dependencies) {
     const key = idempotencyKeyIn(ctx, collection);
     if (Array.isArray(key)) return { faults: key };
     const request = await readBody(ctx);
-    const parsed = collection.request.safeParse(parseJsonObject(request, { maxDepth }));
+    const parsed = collection.request.safeParse(parseJsonObject(request, bounds.consentRequests));
     if (!parsed.success) return { faults: faultsIn(parsed.error.issues) };
     const terms = collection.termsOf(parsed.data);
     const lodged = await lodging.lodge(
@@ -101,7 +100,7 @@ function idempotencyKeyIn(
 
 /** The body as text; Problems of readJsonText. */
 export function readBody(ctx: Koa.Context): Promise<string> {
-  return readJsonText(ctx, maxBodyBytes);
+  return readJsonText(ctx, bounds.consentRequests.maxBytes);
 }
 
 interface Issue {

@@ -31,7 +31,8 @@ export async function authorizeClient(
   try {
     return await clientOf(ctx, { ...access, scheme, value, scope });
   } catch (error) {
-    if (error instanceof Problem) {
+    // RFC 6750 §3 has no challenge for who asked too often, or when nobody can tell.
+    if (error instanceof Problem && challenged.has(error.code)) {
       const of = error.code === 'insufficient_scope' ? `, scope="${scope}"` : '';
       const proofError = ctx.state['proofError'] as string | undefined;
       ctx.set('WWW-Authenticate', `${scheme} error="${proofError ?? error.code}"${of}`);
@@ -39,6 +40,8 @@ export async function authorizeClient(
     throw error;
   }
 }
+
+const challenged = new Set<string>(['invalid_token', 'insufficient_scope']);
 
 interface Presented {
   scheme: 'Bearer' | 'DPoP';

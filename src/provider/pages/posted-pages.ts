@@ -1,13 +1,11 @@
 import type Router from '@koa/router';
+import { bounds } from '../../bounds.ts';
 import { readFormFields } from '../../http/form.ts';
 import { Problem } from '../../problem.ts';
 import { routes } from '../routes.ts';
 
-/** A request may be for several resource servers (RFC 8707 §2). */
-const limits = { maxBytes: 8 * 1024, maxFields: 40, repeatable: ['resource'] };
-
-/** Node refuses request lines and headers beyond 16 KiB together; this leaves half of it to cookies and the rest. */
-const maxUrlLength = 8 * 1024;
+const { maxUrlLength, ...sizes } = bounds.postedRequests;
+const limits = { ...sizes, repeatable: ['resource'] };
 
 /**
  * Authorization and logout requests may come by POST as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2).

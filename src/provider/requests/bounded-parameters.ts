@@ -1,11 +1,9 @@
 import { decodeJwt } from 'jose';
 import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
+import { bounds } from '../../bounds.ts';
 
-/** How deep objects and arrays may lie in each other; OpenID Connect Core §5.5 needs 4, consents a few. */
-const maxDepth = 8;
-/** Characters of JSON. */
-const maxLength = 8192;
+const { maxDepth, maxLength } = bounds.parameters;
 
 /** Parameters that are JSON (OpenID Connect Core §5.5, RFC 9396 §2), in request objects as in requests. */
 const structured = ['claims', 'authorization_details'] as const;

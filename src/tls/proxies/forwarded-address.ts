@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { ipAddressBytes } from '../ip-address.ts';
 import type { HeaderLines } from './forwarded-certificate.ts';
 
 /** The header by which proxies tell where a request came from. */
@@ -42,8 +43,15 @@ function forParameter(element: string): string | undefined {
 /** Without the port that some proxies add, and IPv4 as such. */
 function addressOf(text: string): string | undefined {
   const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text)?.[1] ?? withoutPort(text);
-  const address = bare.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
-  return isIP(address) === 0 || address.includes('%') ? undefined : address;
+  if (isIP(bare) === 0 || bare.includes('%')) return undefined;
+  return mappedIpv4(bare) ?? bare.toLowerCase();
+}
+
+/** The IPv4 address that an IPv6 address stands for (RFC 4291 §2.5.5.2), in whatever spelling. */
+function mappedIpv4(address: string): string | undefined {
+  if (!address.includes(':')) return undefined;
+  const [, hex] = /^0{20}f{4}([\da-f]{8})$/.exec(ipAddressBytes(address) ?? '') ?? [];
+  return hex === undefined ? undefined : Buffer.from(hex, 'hex').join('.');
 }
 
 function withoutPort(text: string): string {

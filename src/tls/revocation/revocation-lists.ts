@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { bounds } from '../../bounds.ts';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
 import {
@@ -54,9 +55,6 @@ interface Loaded {
 
 /** How often a file is looked at; reading it anew takes a change. */
 const fileCheckSeconds = 10;
-const maxFileBytes = 67_108_864;
-/** 256 MB of lists as they are sent. */
-const maxListBytes = 268_435_456;
 
 /** Revocation lists from files, configured addresses and the certificates themselves. */
 export function createRevocationLists(settings: ListSettings, deps: Dependencies): RevocationLists {
@@ -102,7 +100,7 @@ function createListSources(
   { clock, download, onFailure }: Dependencies,
   { isGenuine }: Pick<ListVerifier, 'isGenuine'>,
 ) {
-  const limits = { maxSize: maxListBytes, clock };
+  const limits = { maxSize: bounds.revocationLists.maxKeptBytes, clock };
   const remote = createRevocationCache<RevocationList>({ floorSeconds, ceilingSeconds, ...limits });
   const local = createRevocationCache<FileState>({
     ...{ floorSeconds: fileCheckSeconds, ceilingSeconds: fileCheckSeconds, ...limits },
@@ -191,7 +189,8 @@ async function readListFile(
   { known, clock }: { known: FileState | undefined; clock: Clock },
 ): Promise<Fetched<FileState>> {
   const { mtimeMs, size, ino } = await stat(path);
-  if (size > maxFileBytes) throw new Problem('certificate_invalid', { detail: 'It is too long.' });
+  if (size > bounds.revocationLists.maxFileBytes)
+    throw new Problem('certificate_invalid', { detail: 'It is too long.' });
   const mark = [mtimeMs, size, ino].join();
   const isSame = known?.mark === mark;
   const list = isSame ? known.list : await readRevocationList(await readFile(path));
