@@ -34,7 +34,13 @@ export function keyTable(keys: readonly RingKey[]): string {
     const { kid, algorithm, stage, origin, signer, createdAt } = key;
     return [kid, algorithm, stage, origin, signer, createdAt.toISOString(), nextOf(key)];
   });
-  return table(['KID', 'ALGORITHM', 'STAGE', 'ORIGIN', 'SIGNER', 'CREATED', 'NEXT'], rows);
+  const header = ['KID', 'ALGORITHM', 'STAGE', 'ORIGIN', 'SIGNER', 'CREATED', 'NEXT'];
+  return tableOf('Signing keys', header, rows);
+}
+
+/** Of several tables, one that is empty has to say what there is none of. */
+function tableOf(what: string, header: readonly string[], rows: readonly string[][]): string {
+  return rows.length === 0 ? `${what}: none.` : table(header, rows);
 }
 
 function nextOf({ stage, activateAt, destroyAt }: RingKey): string {
@@ -64,8 +70,12 @@ export function statusAnswer({ keys, processes, readers }: KeyRingStatus): Answe
   ]);
   const text = [
     keyTable(published),
-    table(['SERVER', 'PROCESS', 'PUBLISHES ANNOUNCED', 'SEEN'], servers),
-    table(['RESOURCE SERVER', 'KNOWN BY', 'PROVEN', 'FETCHED ANNOUNCED', 'LAST FETCH'], fetched),
+    tableOf('Running servers', ['SERVER', 'PROCESS', 'PUBLISHES ANNOUNCED', 'SEEN'], servers),
+    tableOf(
+      'Resource servers that fetched the key set',
+      ['RESOURCE SERVER', 'KNOWN BY', 'PROVEN', 'FETCHED ANNOUNCED', 'LAST FETCH'],
+      fetched,
+    ),
   ].join('\n\n');
   return { json: { keys: published.map(asJson), processes, readers }, text };
 }

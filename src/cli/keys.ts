@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { Problem } from '../problem.ts';
 import { checkedKey, readKey } from '../signing-keys/key-material.ts';
@@ -11,6 +11,7 @@ import { developmentKeys } from '../startup/material.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import type { CommandWords } from './command.ts';
 import { configurationOf, withKeyRing } from './context.ts';
+import { UsageError } from './failure.ts';
 import { readBytes, readInput } from './input.ts';
 import { asJson, changed, keyTable, statusAnswer } from './key-answers.ts';
 import { askSecret } from './password-input.ts';
@@ -35,6 +36,7 @@ export function addKeyCommands(program: Command, shell: Shell): void {
   addReports(group, shell);
   addNewKeys(group, shell);
   addImport(group, shell);
+  addAdoption(group, shell);
   addPromotions(group, shell);
   addEnds(group, shell);
   addRewrap(group, shell);
@@ -75,7 +77,9 @@ function addNewKeys(group: Command, shell: Shell): void {
   })
     .addOption(algorithmOption())
     .action(async ({ algorithm, ...options }: AlgorithmOptions) => {
-      const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm));
+      const key = await withKeyRing(shell, (rotation) =>
+        beginning(rotation, rotation.announce(algorithm)),
+      );
       print(shell, options, changed([key], 'made'));
     });
   addCommand(group, {
@@ -90,15 +94,11 @@ function addNewKeys(group: Command, shell: Shell): void {
     });
 }
 
-/** Announces a key, and lets it sign where no other one of its algorithm does. */
-async function addKey(
-  rotation: Rotation,
-  algorithm: SigningAlgorithm,
-  brought?: KeyMaterial,
-): Promise<RingKey> {
-  const key = await rotation.announce(algorithm, brought);
+/** Lets an announced key sign where no other one of its algorithm does. */
+async function beginning(rotation: Rotation, announced: Promise<RingKey>): Promise<RingKey> {
+  const key = await announced;
   const { keys } = await rotation.status();
-  return signerOf(keys, algorithm) === undefined ? rotation.promote(key.kid) : key;
+  return signerOf(keys, key.algorithm) === undefined ? rotation.promote(key.kid) : key;
 }
 
 function addImport(group: Command, shell: Shell): void {
@@ -118,10 +118,44 @@ function addImport(group: Command, shell: Shell): void {
             ? await readPkcs12Key(shell, file, given)
             : await readKey(await readInput(shell, file), given);
         rejectDevelopmentKey(shell, brought);
-        const key = await withKeyRing(shell, (rotation) => addKey(rotation, algorithm, brought));
+        const key = await withKeyRing(shell, (rotation) =>
+          beginning(rotation, rotation.announce(algorithm, brought)),
+        );
         print(shell, options, changed([key], 'imported'));
       },
     );
+}
+
+interface AdoptOptions extends AlgorithmOptions {
+  label?: string;
+  id?: string;
+}
+
+function addAdoption(group: Command, shell: Shell): void {
+  addCommand(group, {
+    usage: 'adopt',
+    summary:
+      'take over a key that was made in the HSM by other means, named by --label, --id or both',
+    example: 'keys adopt --label ceremony-2026 --algorithm PS256',
+  })
+    .addOption(algorithmOption())
+    .option('--label <label>', 'its CKA_LABEL')
+    .option('--id <hex>', 'its CKA_ID, in hexadecimal', hexadecimal)
+    .action(async ({ algorithm, label, id, ...options }: AdoptOptions) => {
+      if (label === undefined && id === undefined) {
+        throw new UsageError('Give --label, --id or both.');
+      }
+      const wanted = { algorithm, label, id };
+      const key = await withKeyRing(shell, (rotation) =>
+        beginning(rotation, rotation.adopt(wanted)),
+      );
+      print(shell, options, changed([key], 'adopted'));
+    });
+}
+
+function hexadecimal(text: string): string {
+  if (/^(?:[\da-f]{2})+$/i.test(text)) return text.toLowerCase();
+  throw new InvalidArgumentError('It has an even number of hexadecimal digits.');
 }
 
 async function passphraseIn(shell: Shell, file: string | undefined): Promise<string | undefined> {

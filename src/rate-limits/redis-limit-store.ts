@@ -68,6 +68,11 @@ export function createRedisLimitStore({ url, retryMs, logger }: RedisOptions): L
     socket: { connectTimeout: retryMs * 5, reconnectStrategy: retryMs },
   });
   let isTold = false;
+  let isClosed = false;
+  // Closed while it connects, the client would finish that first and keep what came of it.
+  client.on('connect', () => {
+    if (isClosed) client.destroy();
+  });
   client.on('error', (error: unknown) => {
     if (!isTold) logger.warn('The store of the rate limits is away', { error });
     isTold = true;
@@ -91,6 +96,7 @@ export function createRedisLimitStore({ url, retryMs, logger }: RedisOptions): L
       return Promise.all(charges.map((one) => client.charge(keyOf(one), valuesOf(one, nowMs))));
     },
     close() {
+      isClosed = true;
       client.destroy();
       return Promise.resolve();
     },

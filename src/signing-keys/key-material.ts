@@ -65,6 +65,19 @@ export async function checkedKey(
   return { kid: kid ?? (await calculateJwkThumbprint(privateJwk)), algorithm, privateJwk };
 }
 
+/** A public key alone, of which somebody else keeps the private half. Problem('signing_key_invalid'). */
+export function rejectUnfitPublic(publicJwk: PublicJwk, algorithm: SigningAlgorithm): void {
+  rejectUnfit(publicKeyOf(publicJwk), algorithm);
+}
+
+function publicKeyOf(publicJwk: PublicJwk): KeyObject {
+  try {
+    return createPublicKey({ key: publicJwk, format: 'jwk' });
+  } catch (cause) {
+    throw new Problem('signing_key_invalid', { detail: 'its public key can not be read', cause });
+  }
+}
+
 function rejectUnfit(key: KeyObject, algorithm: SigningAlgorithm): void {
   const { type, curve } = kinds[algorithm];
   const { namedCurve } = key.asymmetricKeyDetails ?? {};

@@ -1,11 +1,15 @@
 import type { Logger } from '../observability/logger.ts';
 import type { OpenedKey } from './key-ring-store.ts';
+import { isDoneWithin } from './patience.ts';
 import { unprovenKeys } from './ring-reading.ts';
 import type { Signers } from './signers/signers.ts';
 
 /** A proof that failed rests so long, and after each further failure twice as long: ms, at most the latter. */
 const firstRestMs = 500;
 const longestRestMs = 8000;
+
+/** Who asks waits no longer, ms: what else happens to the ring must not wait for a signer that hangs. */
+const patienceMs = 100;
 
 interface Rest {
   untilMs: number;
@@ -14,9 +18,9 @@ interface Rest {
 
 /** Which keys that are kept elsewhere were seen to sign from here. */
 export interface KeyProofs {
-  /** Whether a key of the ring is to be tried now. */
+  /** Whether a key of the ring is to be tried now, or did sign since {@link of} was asked. */
   areLacking(ring: readonly OpenedKey[]): boolean;
-  /** The kids that did, after the others were tried. */
+  /** The kids that did; the others are tried, each by itself, and as long as that takes a moment it is waited for. */
   of(ring: readonly OpenedKey[]): Promise<ReadonlySet<string>>;
 }
 
@@ -30,6 +34,8 @@ export function createKeyProofs({
 }): KeyProofs {
   const proven = new Set<string>();
   const rests = new Map<string, Rest>();
+  const underWay = new Map<string, Promise<void>>();
+  let isTold = true;
 
   /** A key that does not sign from here is no reason to keep its signer busy. */
   function due(ring: readonly OpenedKey[]): OpenedKey[] {
@@ -41,6 +47,7 @@ export function createKeyProofs({
     try {
       await signers.prove(key);
       proven.add(key.kid);
+      isTold = false;
       rests.delete(key.kid);
     } catch (error) {
       const before = rests.get(key.kid);
@@ -52,10 +59,18 @@ export function createKeyProofs({
     }
   }
 
+  function begin(key: OpenedKey): void {
+    if (underWay.has(key.kid)) return;
+    const work = prove(key).finally(() => underWay.delete(key.kid));
+    underWay.set(key.kid, work);
+  }
+
   return {
-    areLacking: (ring) => due(ring).length > 0,
+    areLacking: (ring) => !isTold || due(ring).length > 0,
     async of(ring) {
-      for (const key of due(ring)) await prove(key);
+      for (const key of due(ring)) begin(key);
+      if (underWay.size > 0) await isDoneWithin(Promise.all(underWay.values()), patienceMs);
+      isTold = true;
       return proven;
     },
   };

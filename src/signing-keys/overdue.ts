@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { GaugeHandle } from '../observability/metric-handles.ts';
+import type { RotationPolicy } from './key-acts.ts';
 import { overdueKeys } from './key-ring.ts';
 import type { StagedKey } from './key-ring.ts';
-import type { RotationPolicy } from './rotation.ts';
 
 interface Dependencies {
   policy: Pick<RotationPolicy, 'rotateSeconds' | 'announceSeconds' | 'readerWaitSeconds'>;

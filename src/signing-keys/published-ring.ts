@@ -5,6 +5,7 @@ import type { Logger } from '../observability/logger.ts';
 import { Problem } from '../problem.ts';
 import { createKeyProofs } from './key-proofs.ts';
 import type { KeyRingStore, OpenedKey } from './key-ring-store.ts';
+import { isDoneWithin } from './patience.ts';
 import type { ProcessStore } from './process-store.ts';
 import {
   kidsOf,
@@ -56,6 +57,9 @@ interface Dependencies {
 const lookMs = 500;
 const reportMs = 5000;
 
+/** How long a look waits for the schedule: a signer that hangs must not keep this process from following the others. */
+const dutyMs = 100;
+
 /** One process's share of the key ring. */
 export function createPublishedRing(deps: Dependencies): PublishedRing {
   const { processes, rotation, changes, logger } = deps;
@@ -63,6 +67,7 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
   const closing = new AbortController();
   let wake = new AbortController();
   let loop: Promise<void> | undefined;
+  let duty: Promise<void> = Promise.resolve();
   let isTold = false;
 
   changes.subscribe('signing-keys', () => {
@@ -70,18 +75,24 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
     wake.abort();
   });
 
+  /** Once, however long it lasts: the keys that are published stay as they are. */
+  function tell(error: unknown): void {
+    follower.hear();
+    if (!isTold) logger.error('The key ring could not be followed; trying again', { error });
+    isTold = true;
+  }
+
   async function step(onSwap: OnSwap): Promise<void> {
     try {
       await follower.follow(onSwap);
       deps.onLook?.(follower.ring());
-      await rotation.runDue(follower.ring());
+      duty = rotation.runDue(follower.ring());
+      duty.catch(tell); // also when it fails after this look
+      if (!(await isDoneWithin(duty, dutyMs))) return;
       if (isTold) logger.info('The key ring is followed again');
       isTold = false;
     } catch (error) {
-      follower.hear();
-      // Once, however long it lasts: the keys that are published stay as they are.
-      if (!isTold) logger.error('The key ring could not be followed; trying again', { error });
-      isTold = true;
+      tell(error);
     }
   }
 
@@ -103,6 +114,7 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
     async stop() {
       closing.abort();
       await loop;
+      await duty.catch(() => undefined);
       // A database that is away forgets the process by itself.
       await processes.leave(follower.id).catch(() => undefined);
     },

@@ -1,45 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { AuditEntry } from '../audit/events.ts';
-import type { Clock } from '../clock.ts';
 import { secondsFromNow } from '../clock.ts';
-import { Problem } from '../problem.ts';
+import { record, recordPromotion, refused, timesOf, waitedFor } from './key-acts.ts';
+import type { RotationGround } from './key-acts.ts';
 import type { KeyMaterial } from './key-material.ts';
 import {
   activationOf,
-  dueSteps,
   isPublished,
   keyOf,
   rejectRetirement,
   signerOf,
   successorOf,
 } from './key-ring.ts';
-import type { RingKey, RotationSchedule, RotationStep, SigningAlgorithm } from './key-ring.ts';
-import type { KeyRingStore, MoveTimes } from './key-ring-store.ts';
-import type { LiveProcess, ProcessStore } from './process-store.ts';
-import type { KnownReader, ReaderStore } from './reader-store.ts';
-import type { Signers } from './signers/signers.ts';
-
-/** What rotation goes by, in seconds. */
-export interface RotationPolicy extends RotationSchedule {
-  /** How long the schedule waits beyond its time for resource servers to fetch a key. */
-  readerWaitSeconds: number;
-  /** How long a retired key stays published: the longest life of what it signed, and a margin. */
-  keepSeconds: number;
-}
-
-/** An act on a key, for the audit trail; whoever records it adds who did it. */
-export type KeyAct = Pick<AuditEntry, 'type' | 'detail'>;
-
-interface Dependencies {
-  store: KeyRingStore;
-  processes: Pick<ProcessStore, 'live'>;
-  readers: Pick<ReaderStore, 'known'>;
-  signers: Pick<Signers, 'generate' | 'discard'>;
-  clock: Clock;
-  policy: RotationPolicy;
-  /** Records what was done. */
-  record: (act: KeyAct) => Promise<void> | void;
-}
+import type { RingKey, SigningAlgorithm } from './key-ring.ts';
+import type { LiveProcess } from './process-store.ts';
+import type { KnownReader } from './reader-store.ts';
+import { createSchedule } from './schedule.ts';
+import type { KeptKey, WantedKey } from './signers/signer.ts';
 
 /** A key file's key: taken over once. */
 export interface BroughtKey extends KeyMaterial {
@@ -55,7 +31,9 @@ export interface Rotation {
    * Publishes a new key, or one that was brought. Problem('signing_key_invalid') when one of the algorithm is announced
    * already, or the kid was used before.
    */
-  announce(algorithm: SigningAlgorithm, brought?: KeyMaterial): Promise<RingKey>;
+  announce(algorithm: SigningAlgorithm, brought?: KeyMaterial | KeptKey): Promise<RingKey>;
+  /** Publishes a key that operators made in the HSM. Problem('signing_key_invalid', 'signer_unavailable'). */
+  adopt(wanted: WantedKey): Promise<RingKey>;
   /** Lets an announced key sign; see {@link PromoteOptions}. */
   promote(kid: string, options?: PromoteOptions): Promise<RingKey>;
   /** Announces a key unless there is one, and promotes it. */
@@ -92,27 +70,17 @@ const revocationMs = 3000;
 const retryMs = 100;
 
 /** The acts on one key ring. */
-export function createRotation(deps: Dependencies): Rotation {
-  const { store, clock, policy, readers, processes } = deps;
+export function createRotation(deps: RotationGround): Rotation {
+  const { store, clock, readers, processes } = deps;
   const find = async (kid: string) => keyOf(await store.list(), kid);
   const announce = announcer(deps);
   const promote = promoter(deps);
 
   return {
     announce,
+    adopt: async (wanted) => announce(wanted.algorithm, await deps.signers.adopt(wanted)),
+    runDue: createSchedule(deps),
     takeOver: (brought) => takeOver(brought, deps),
-
-    async runDue(keys) {
-      const failures: Error[] = [];
-      for (const step of dueSteps(keys, policy, clock.now())) {
-        // A signer that is away must not keep the other steps from being done.
-        await carryOut(step, keys, deps).catch((error: unknown) => {
-          failures.push(error instanceof Error ? error : new Error(String(error)));
-        });
-      }
-      const [failure] = failures;
-      if (failure !== undefined) throw failure;
-    },
 
     async promote(kid, options = {}) {
       await promote(kid, options);
@@ -159,13 +127,9 @@ export function createRotation(deps: Dependencies): Rotation {
   };
 }
 
-function timesOf({ clock, policy }: Dependencies): MoveTimes {
-  return { now: clock.now(), destroyAt: secondsFromNow(clock, policy.keepSeconds) };
-}
-
-function announcer(deps: Dependencies) {
+function announcer(deps: RotationGround) {
   const { store, signers, clock, policy } = deps;
-  return async (algorithm: SigningAlgorithm, brought?: KeyMaterial): Promise<RingKey> => {
+  return async (algorithm: SigningAlgorithm, brought?: KeyMaterial | KeptKey): Promise<RingKey> => {
     const keys = await store.list();
     const waiting = successorOf(keys, algorithm);
     if (waiting !== undefined) {
@@ -183,7 +147,7 @@ function announcer(deps: Dependencies) {
       activateAt: activationOf(signerOf(keys, algorithm), policy, now),
     };
     if (!(await store.announce(key))) {
-      await signers.discard(material);
+      if (brought === undefined) await signers.discard(material);
       throw refused(`another key for ${algorithm} came first`);
     }
     const announced = keyOf(await store.list(), key.kid);
@@ -192,7 +156,7 @@ function announcer(deps: Dependencies) {
   };
 }
 
-function promoter(deps: Dependencies) {
+function promoter(deps: RotationGround) {
   const { store, readers, clock } = deps;
   return async (kid: string, { force = false }: PromoteOptions): Promise<void> => {
     const keys = await store.list();
@@ -221,15 +185,10 @@ function rejectUnseen(kid: string, known: readonly KnownReader[]): void {
   );
 }
 
-/** Anybody can say that they are a resource server: who has not proved it neither hastens a key nor holds it up. */
-function waitedFor(kid: string, known: readonly KnownReader[]): KnownReader[] {
-  return known.filter(({ proven, seen }) => proven && !seen.includes(kid));
-}
-
 /** Tries until every live process publishes the key, or a dead one no longer counts. */
 async function untilPublished(
   { kid, patienceMs }: { kid: string; patienceMs: number },
-  { processes }: Dependencies,
+  { processes }: RotationGround,
   attempt: () => Promise<boolean>,
 ): Promise<void> {
   for (let waitedMs = 0; waitedMs <= patienceMs; waitedMs += retryMs) {
@@ -244,7 +203,7 @@ async function untilPublished(
 /** The kid that takes over from a key that is about to be revoked; undefined where that one does not sign. */
 async function successorFor(
   key: RingKey,
-  { deps, announce }: { deps: Dependencies; announce: Rotation['announce'] },
+  { deps, announce }: { deps: RotationGround; announce: Rotation['announce'] },
 ): Promise<string | undefined> {
   const { store, processes } = deps;
   const keys = await store.list();
@@ -259,7 +218,7 @@ async function successorFor(
   return kid;
 }
 
-async function takeOver(brought: readonly BroughtKey[], deps: Dependencies): Promise<RingKey[]> {
+async function takeOver(brought: readonly BroughtKey[], deps: RotationGround): Promise<RingKey[]> {
   const { store, policy } = deps;
   const keys = await store.list();
   const taken: string[] = [];
@@ -283,62 +242,4 @@ async function takeOver(brought: readonly BroughtKey[], deps: Dependencies): Pro
   const taking = taken.map((kid) => keyOf(ring, kid));
   for (const key of taking) await record(deps, 'created', key);
   return taking;
-}
-
-async function carryOut(
-  step: RotationStep,
-  keys: readonly RingKey[],
-  deps: Dependencies,
-): Promise<void> {
-  const { store, signers, clock } = deps;
-  if (step.step === 'announce') {
-    const { algorithm, activateAt } = step;
-    const material = await signers.generate(algorithm);
-    const key = { ...material, origin: 'schedule' as const, createdAt: clock.now(), activateAt };
-    if (await store.announce(key)) await record(deps, 'created', { ...key, stage: 'announced' });
-    else await signers.discard(material);
-    return;
-  }
-  const key = keyOf(keys, step.kid);
-  if (step.step === 'promote') await promoteWhenSeen(key, keys, deps);
-  else if (step.step === 'retire') {
-    if (await store.retire(key.kid, timesOf(deps))) await record(deps, 'retired', key);
-  } else if (await store.destroy(key.kid, clock.now())) await record(deps, 'destroyed', key);
-}
-
-/** The schedule waits for the resource servers, but not for ever: one that is gone must not stop rotation. */
-async function promoteWhenSeen(
-  key: RingKey,
-  keys: readonly RingKey[],
-  deps: Dependencies,
-): Promise<void> {
-  const { store, readers, clock, policy } = deps;
-  const signer = signerOf(keys, key.algorithm);
-  const lastMoment = (key.activateAt ?? key.createdAt).getTime() + policy.readerWaitSeconds * 1000;
-  if (signer !== undefined && clock.now().getTime() < lastMoment) {
-    const known = await readers.known(clock.now());
-    if (waitedFor(key.kid, known).length > 0) return;
-  }
-  if (await store.promote(key.kid, timesOf(deps))) await recordPromotion(deps, { key, signer });
-}
-
-async function recordPromotion(
-  deps: Dependencies,
-  { key, signer }: { key: RingKey; signer: RingKey | undefined },
-): Promise<void> {
-  await record(deps, 'activated', key);
-  if (signer !== undefined) await record(deps, 'retired', signer);
-}
-
-async function record(
-  deps: Dependencies,
-  what: 'created' | 'activated' | 'retired' | 'destroyed' | 'revoked',
-  { kid, algorithm, stage, origin }: Pick<RingKey, 'kid' | 'algorithm' | 'stage' | 'origin'>,
-): Promise<void> {
-  const detail = what === 'created' ? { kid, algorithm, stage, origin } : { kid, algorithm };
-  await deps.record({ type: `signing_key.${what}`, detail });
-}
-
-function refused(detail: string): Problem {
-  return new Problem('signing_key_invalid', { detail });
 }

@@ -1,8 +1,9 @@
+import { bounds } from '../bounds.ts';
 import type { Configuration } from '../config/schema.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { createLocalSigner } from '../signing-keys/signers/local-signer.ts';
-import { bindingProblem } from '../signing-keys/signers/pkcs11-token.ts';
+import { bindingProblem } from '../signing-keys/signers/pkcs11-binding.ts';
 import { createPkcs11Signer } from '../signing-keys/signers/pkcs11-signer.ts';
 import { createRemoteSigner } from '../signing-keys/signers/remote-signer.ts';
 import { generateMs } from '../signing-keys/signers/signer.ts';
@@ -57,7 +58,7 @@ function remoteSigner(configuration: Configuration, rereadToken: Surroundings['r
     allowedHosts: [new URL(url).host],
     truststorePem: configuration.signerTruststore,
     timeoutMs: generateMs,
-    maxBodyBytes: 262_144,
+    maxBodyBytes: bounds.answers.maxBytes,
     keptConnections: configuration.signerConcurrency,
     ...(signerCertificate === undefined || signerPrivateKey === undefined
       ? {}

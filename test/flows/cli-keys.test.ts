@@ -161,6 +161,33 @@ describe('Signing keys', () => {
     expect(await keys(['list'])).toEqual([]);
   });
 
+  it('are adopted from an HSM only, by their label or CKA_ID', async () => {
+    expect(await cli.run(['keys', 'adopt', '--label', 'ceremony'])).toMatchObject({
+      ...{ exitCode: 1, output: '' },
+      errors: expect.stringContaining('set COUNTERSIGN_PKCS11_LIBRARY') as string,
+    });
+    for (const [words, reason] of [
+      [[], 'Give --label, --id or both.'],
+      [['--id', 'abc'], 'hexadecimal'],
+    ] as const) {
+      const refused = await cli.run(['keys', 'adopt', ...words]);
+      expect(refused).toMatchObject({ exitCode: 2, output: '' });
+      expect(refused.errors).toContain(reason);
+    }
+    expect(await keys(['list'])).toEqual([]);
+  });
+
+  it('say what there is none of', async () => {
+    expect((await cli.run(['keys', 'list'])).output).toBe('Signing keys: none.\n');
+    expect((await cli.run(['keys', 'status'])).output).toBe(
+      [
+        'Signing keys: none.',
+        'Running servers: none.',
+        'Resource servers that fetched the key set: none.\n',
+      ].join('\n\n'),
+    );
+  });
+
   it('are not promoted before known resource servers have fetched them, unless forced', async () => {
     const first = await only(['generate']);
     const next = await only(['announce']);

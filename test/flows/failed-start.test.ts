@@ -19,6 +19,28 @@ async function takePort(port = 0): Promise<string> {
   return String((server.address() as AddressInfo).port);
 }
 
+/** A store of the rate limits that takes connections and never answers. */
+async function limitStore() {
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const store = createServer((socket) => {
+    connections += 1;
+    sockets.add(socket.on('error', () => undefined).resume());
+    socket.once('close', () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+  taken.push(store);
+  const { port } = store.address() as AddressInfo;
+  return {
+    environment: {
+      COUNTERSIGN_RATE_LIMIT_STORE: 'redis',
+      COUNTERSIGN_RATE_LIMIT_REDIS_URL: `redis://127.0.0.1:${String(port)}`,
+    },
+    open: () => sockets.size,
+    connections: () => connections,
+  };
+}
+
 describe('A start that finds the second of its two doors taken', () => {
   it('fails, and gives the first one back', async () => {
     const mtlsPort = await takePort();
@@ -32,25 +54,27 @@ describe('A start that finds the second of its two doors taken', () => {
   });
 
   it('leaves no connection to the store of the rate limits, which would keep the process alive', async () => {
-    const sockets = new Set<Socket>();
-    let connections = 0;
-    const store = createServer((socket) => {
-      connections += 1;
-      sockets.add(socket.on('error', () => undefined).resume());
-      socket.once('close', () => sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
-    taken.push(store);
-    const { port } = store.address() as AddressInfo;
+    const store = await limitStore();
     const start = startAuthorizationServer({
-      environment: {
-        COUNTERSIGN_MTLS_PORT: await takePort(),
-        COUNTERSIGN_RATE_LIMIT_STORE: 'redis',
-        COUNTERSIGN_RATE_LIMIT_REDIS_URL: `redis://127.0.0.1:${String(port)}`,
-      },
+      environment: { ...store.environment, COUNTERSIGN_MTLS_PORT: await takePort() },
     });
     await expect(start).rejects.toMatchObject({ code: 'already_running' });
-    await expect.poll(() => sockets.size).toBe(0);
-    expect(connections).toBe(1);
+    await expect.poll(store.open).toBe(0);
+    expect(store.connections()).toBe(1);
+  });
+});
+
+describe('A start whose app can not be built', () => {
+  it('leaves no connection to the store of the rate limits either', async () => {
+    const store = await limitStore();
+    const start = startAuthorizationServer({
+      environment: store.environment,
+      developmentRoutes() {
+        throw new Error('a route that does not work');
+      },
+    });
+    await expect(start).rejects.toThrow('a route that does not work');
+    await expect.poll(store.connections).toBe(1);
+    await expect.poll(store.open).toBe(0);
   });
 });

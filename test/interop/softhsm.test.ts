@@ -2,9 +2,11 @@ import * as openid from 'openid-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { signingAlgorithms } from '../../src/signing-keys/key-ring.ts';
+import type { SigningAlgorithm } from '../../src/signing-keys/key-ring.ts';
 import { createPkcs11Signer } from '../../src/signing-keys/signers/pkcs11-signer.ts';
 import { faultOf } from '../../src/signing-keys/signers/signer.ts';
 import type { KeptKey, Signer } from '../../src/signing-keys/signers/signer.ts';
+import { commandLineBeside } from '../support/command-line.ts';
 import { createCustomerAgent } from '../support/customer-agent.ts';
 import { kidsOf, operatorBeside, verifies } from '../support/key-ring.ts';
 import { authorizationRequest } from '../support/openid.ts';
@@ -146,6 +148,97 @@ describe('A token that was taken out', () => {
     await expect
       .poll(() => operator.rotation.rotate('EdDSA').then(({ stage }) => stage, String), within)
       .toBe('active');
+  });
+});
+
+describe('A library that hangs', () => {
+  afterEach(async () => {
+    for (const pid of await tokenProcesses()) process.kill(pid, 'SIGCONT');
+    await world.recover();
+  });
+
+  it('means 503 in time, and the next signature comes from a new process', async () => {
+    const { first, second, ask } = world;
+    const stopped = await tokenProcesses();
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    for (const server of [first, second]) {
+      const begun = performance.now();
+      const { status, body } = await ask(server, 'RS256');
+      expect([status, body['error']]).toEqual([503, 'temporarily_unavailable']);
+      expect(performance.now() - begun).toBeLessThan(6000);
+      await expect.poll(async () => (await ask(server, 'RS256')).status, within).toBe(200);
+    }
+    expect(await metricsOf(first)).toMatch(
+      /countersign_signature_failures_total\{signer="pkcs11",reason="timeout"\} \d/,
+    );
+    // The operator's stays stopped: nothing was asked of it.
+    const left = (await tokenProcesses()).filter((pid) => stopped.includes(pid));
+    expect(left.length).toBeLessThanOrEqual(stopped.length - 2);
+  });
+});
+
+describe('A key that was made in the HSM by other tools', () => {
+  const adopt = (algorithm: SigningAlgorithm, label: string, id?: string) =>
+    world.operator.rotation.adopt({ algorithm, label, id });
+
+  it.each([
+    ['RS256', 'rsa:3072', 'c1'.repeat(16)],
+    ['ES256', 'EC:prime256v1', 'c2'.repeat(16)],
+    ['EdDSA', 'EC:edwards25519', 'c3'.repeat(16)],
+  ] as const)('is announced for %s, and signs when it is promoted', async (algorithm, type, id) => {
+    const { first, operator, tokenOf } = world;
+    await hsm.makeKey(type, { label: `ceremony ${id}`, id });
+    const { kid, stage, reference } = await adopt(algorithm, `ceremony ${id}`);
+    expect([stage, reference]).toEqual(['announced', id]);
+    expect(operator.acts).toContainEqual({
+      type: 'signing_key.created',
+      detail: { kid, algorithm, stage: 'announced', origin: 'import' },
+    });
+    await operator.rotation.promote(kid);
+    await expect.poll(async () => kidOf(await tokenOf(first, algorithm)), within).toBe(kid);
+    expect(await verifies(first, await tokenOf(first, algorithm))).toBe(true);
+    await expect(adopt(algorithm, `ceremony ${id}`)).rejects.toMatchObject({
+      code: 'signing_key_invalid',
+      detail: `the key ${kid} is, or was, there already`,
+    });
+  });
+
+  it('is adopted by the command', async () => {
+    const { first, operator } = world;
+    const cli = await commandLineBeside(first);
+    const [label, id] = ['ceremony of the command', 'c4'.repeat(16)];
+    await hsm.makeKey('rsa:2048', { label, id });
+    const words = ['keys', 'adopt', '--label', label, '--id', id.toUpperCase(), '--json'];
+    const more = { ...hsm.environment, SOFTHSM2_CONF: process.env['SOFTHSM2_CONF'] ?? '' };
+    const result = await cli.run([...words, '--algorithm', 'PS256'], '', more);
+    expect(result).toMatchObject({ exitCode: 0, errors: '' });
+    const [key] = result.json()['keys'] as { kid: string }[];
+    expect(key).toMatchObject({
+      ...{ algorithm: 'PS256', stage: 'announced', origin: 'import', signer: 'pkcs11' },
+      reference: id,
+    });
+    await operator.rotation.revoke(key?.kid ?? '');
+    await cli.remove();
+  });
+
+  it('is refused where it is missing, too weak, of another kind or one of several', async () => {
+    await hsm.makeKey('rsa:1024', { label: 'weak', id: 'd1' });
+    await hsm.makeKey('EC:secp384r1', { label: 'curve', id: 'd2' });
+    await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd3' });
+    await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd4' });
+    const refusals = [
+      ['PS256', 'absent', 'there is no private key absent in the token'],
+      ['PS256', 'weak', 'an RSA key of 1024 bits is too weak: 2048 is the least'],
+      ['ES256', 'curve', 'ES256 does not sign with a key of the kind of curve'],
+      ['PS256', 'twice', 'there are several of the private key twice in the token'],
+    ] as const;
+    for (const [algorithm, label, detail] of refusals) {
+      await expect(adopt(algorithm, label)).rejects.toMatchObject({
+        ...{ code: 'signing_key_invalid', detail },
+      });
+    }
+    const { kid } = await adopt('ES256', 'twice', 'd4');
+    await world.operator.rotation.revoke(kid);
   });
 });
 

@@ -47,3 +47,32 @@ it('A key that does not sign from here is tried ever more seldom, told once, and
   const told = (await log.lines()).filter(({ message }) => message.includes('does not sign'));
   expect(told).toHaveLength(1);
 });
+
+it('A signer that never answers keeps neither the ring nor other keys waiting', async () => {
+  const other = { ...announced, kid: 'other' };
+  let answer: (() => void) | undefined;
+  const asked: string[] = [];
+  const proofs = createKeyProofs({
+    logger: recordingLogger().logger,
+    signers: {
+      prove({ kid }) {
+        asked.push(kid);
+        if (kid === 'other') return Promise.resolve();
+        return new Promise((resolve) => (answer = resolve));
+      },
+    },
+  });
+  const ring = [announced, other];
+  for (let look = 0; look < 3; look += 1) {
+    const proven = proofs.of(ring);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await proven).toEqual(new Set(['other']));
+    expect(proofs.areLacking(ring)).toBe(true);
+  }
+  expect(asked).toEqual(['announced', 'other']);
+  answer?.();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(proofs.areLacking(ring)).toBe(true);
+  expect(await proofs.of(ring)).toEqual(new Set(['announced', 'other']));
+  expect(proofs.areLacking(ring)).toBe(false);
+});

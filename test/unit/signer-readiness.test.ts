@@ -31,4 +31,8 @@ it('Everybody who waits for a signer that is down waits for one attempt', async 
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['rejected']));
     expect(attempts).toBe(round);
   }
+  const signing = Array.from({ length: 20 }, () => key.sign(Buffer.from('more')));
+  const answers = await Promise.allSettled(signing);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['rejected']));
+  expect(attempts).toBe(4);
 });

@@ -1,9 +1,9 @@
 import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import type Koa from 'koa';
-import { ExternalSigningKey } from 'oidc-provider';
+import Provider, { ExternalSigningKey } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { JWK } from 'jose';
-import type { Share, SigningKey } from '../ports.ts';
+import type { ResourceServers, Share, SigningKey } from '../ports.ts';
 
 /**
  * A key of ours behind oidc-provider's interface for external keys (a class, so this is one) instead of its own way
@@ -63,14 +63,65 @@ export function signingKeyShare(keys: readonly SigningKey[]): Share {
   };
 }
 
+/** What is used up for tokens: a code, or a refresh token that rotates. */
+interface Spendable {
+  scopes: ReadonlySet<string>;
+  resource?: string | string[] | undefined;
+}
+
 /**
- * Refuses what would end in a signature while none can be had: a code that was used up for nothing is lost, and counts as
- * stolen when the client comes with it again. Problem('signer_unavailable').
+ * Refuses to use up a code or refresh token while a signature can't be had that its tokens need: used up for nothing it
+ * is lost, and counts as stolen when the client comes with it again. Problem('signer_unavailable'). What is signed by
+ * other algorithms, or not at all, goes on; where nothing is used up, the signature itself fails.
  */
-export function refuseWithoutSigner(keys: readonly SigningKey[]): Koa.Middleware {
-  const signers = keys.flatMap(({ signer }) => signer ?? []);
-  return async function refuseWithoutSignature(_ctx, next) {
-    for (const signer of signers) await signer.ready();
-    await next();
+export function refuseWithoutSigner(
+  provider: Provider,
+  keys: readonly SigningKey[],
+  resourceServers: Pick<ResourceServers, 'find'>,
+): void {
+  const ready = readinessOf(keys);
+  const { AuthorizationCode, RefreshToken } = provider;
+  for (const { prototype } of [AuthorizationCode, RefreshToken]) {
+    const spendable = prototype as unknown as { consume: (this: Spendable) => Promise<void> };
+    const { consume } = spendable;
+    spendable.consume = async function consumeWhenSigned(this: Spendable) {
+      const algorithms = [
+        ...idTokenAlgorithms(this, Provider.ctx),
+        ...(await accessTokenAlgorithms(this, Provider.ctx, resourceServers)),
+      ];
+      await Promise.all([...new Set(algorithms)].map(ready));
+      return consume.call(this);
+    };
+  }
+}
+
+/** Rejects while the key that signs with an algorithm can't; none that signs is not for this step to tell. */
+function readinessOf(keys: readonly SigningKey[]): (algorithm: string) => Promise<void> {
+  const signing = keys.flatMap(({ jwk, signer }) =>
+    signer === undefined ? [] : [{ jwk, signer }],
+  );
+  return async (algorithm) => {
+    await signing.find(({ jwk }) => jwk.alg === algorithm)?.signer.ready();
   };
+}
+
+type Context = KoaContextWithOIDC | undefined;
+
+/** OpenID Connect Core §3.1.3.3. */
+function idTokenAlgorithms({ scopes }: Spendable, ctx: Context): string[] {
+  const algorithm = ctx?.oidc.client?.idTokenSignedResponseAlg;
+  return scopes.has('openid') && algorithm !== undefined ? [algorithm] : [];
+}
+
+/** Of the resource server that the request names, else of every one that the customer allowed. */
+async function accessTokenAlgorithms(
+  { resource }: Spendable,
+  ctx: Context,
+  { find }: Pick<ResourceServers, 'find'>,
+): Promise<string[]> {
+  const named = (ctx?.oidc.params?.['resource'] ?? resource ?? []) as string | string[];
+  const audiences = await Promise.all([named].flat().map((identifier) => find(identifier)));
+  return audiences.flatMap((audience) =>
+    audience?.accessTokenFormat === 'jwt' ? [audience.signingAlgorithm] : [],
+  );
 }

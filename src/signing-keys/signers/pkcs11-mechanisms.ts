@@ -12,6 +12,7 @@ export const ck = {
   token: 0x1,
   private: 0x2,
   label: 0x3,
+  keyType: 0x100,
   id: 0x102,
   sensitive: 0x103,
   sign: 0x108,
@@ -37,6 +38,9 @@ export interface Mechanism {
 }
 
 interface KeyKind {
+  /** CKK_…, and the names that its curve goes by (CKA_EC_PARAMS, hex). */
+  keyType: number;
+  curves?: readonly string[];
   generation: Mechanism;
   /** What the public half is made by. */
   template: Attribute[];
@@ -57,6 +61,7 @@ const asIs = (data: Buffer): Buffer => data;
 const url = (bytes: Buffer | undefined): string => (bytes ?? Buffer.alloc(0)).toString('base64url');
 
 const rsa: KeyKind = {
+  keyType: 0x0,
   generation: plain(0x0),
   template: [
     { type: ck.modulusBits, value: 2048 },
@@ -66,9 +71,14 @@ const rsa: KeyKind = {
   jwk: ([modulus, exponent]) => ({ kty: 'RSA', n: url(modulus), e: url(exponent) }),
 };
 
+/** The object identifier of prime256v1. */
+const p256Parameters = '06082a8648ce3d030107';
+
 const p256: KeyKind = {
+  keyType: 0x3,
+  curves: [p256Parameters],
   generation: plain(0x1040),
-  template: [{ type: ck.ecParams, value: Buffer.from('06082a8648ce3d030107', 'hex') }],
+  template: [{ type: ck.ecParams, value: Buffer.from(p256Parameters, 'hex') }],
   published: [ck.ecPoint],
   jwk([point = Buffer.alloc(0)]) {
     const coordinates = point.subarray(-64);
@@ -80,9 +90,15 @@ const p256: KeyKind = {
   },
 };
 
+/** The object identifier of Ed25519 (RFC 8410 §3), and what PKCS #11 v3.0 §2.3.10 calls the curve: a printable string. */
+const ed25519Parameters = '06032b6570';
+const edwards25519 = `130c${Buffer.from('edwards25519').toString('hex')}`;
+
 const ed25519: KeyKind = {
+  keyType: 0x40,
+  curves: [ed25519Parameters, edwards25519],
   generation: plain(0x1055),
-  template: [{ type: ck.ecParams, value: Buffer.from('06032b6570', 'hex') }],
+  template: [{ type: ck.ecParams, value: Buffer.from(ed25519Parameters, 'hex') }],
   published: [ck.ecPoint],
   // Some tokens wrap the point as an octet string, others don't: its end is the same.
   jwk: ([point]) => ({ kty: 'OKP', crv: 'Ed25519', x: url(point?.subarray(-32)) }),

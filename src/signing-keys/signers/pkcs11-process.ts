@@ -1,11 +1,13 @@
 import { openToken } from './pkcs11-token.ts';
 import type { Token, TokenAddress, TokenKey } from './pkcs11-token.ts';
 import type { SigningAlgorithm } from '../key-ring.ts';
+import type { WantedKey } from './signer.ts';
 
 /** What the server asks of the process that holds the token. */
 export type TokenCall =
   | { call: 'open'; address: TokenAddress }
   | { call: 'generate'; algorithm: SigningAlgorithm }
+  | { call: 'adopt'; wanted: WantedKey }
   | { call: 'sign'; key: TokenKey; data: Uint8Array }
   | { call: 'discard'; key: TokenKey };
 
@@ -28,6 +30,8 @@ function answer(question: TokenCall): unknown {
       return null;
     case 'generate':
       return opened().generate(question.algorithm);
+    case 'adopt':
+      return opened().adopt(question.wanted);
     case 'sign':
       return opened().sign(question.key, Buffer.from(question.data));
     case 'discard':

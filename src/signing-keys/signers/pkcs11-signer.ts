@@ -3,11 +3,11 @@ import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
 import { Problem } from '../../problem.ts';
-import type { PublicJwk } from '../key-ring.ts';
+import { rejectUnfitPublic } from '../key-material.ts';
 import type { TokenAnswer, TokenCall } from './pkcs11-process.ts';
 import type { TokenAddress } from './pkcs11-token.ts';
 import { faultOf, generateMs, referenceOf, signerFailure } from './signer.ts';
-import type { Signer } from './signer.ts';
+import type { FoundKey, KeptKey, Signer, WantedKey } from './signer.ts';
 
 interface Settings extends TokenAddress {
   timeoutMs: number;
@@ -37,12 +37,15 @@ export function createPkcs11Signer({ timeoutMs, ...address }: Settings): Signer 
   const holder = createHolder(address, timeoutMs);
   return {
     async generate(algorithm) {
-      const made = (await holder.ask({ call: 'generate', algorithm }, generateMs)) as {
-        publicJwk: PublicJwk;
-        reference: string;
-      };
-      const kid = await calculateJwkThumbprint(made.publicJwk);
-      return { ...made, kid, algorithm, signer: 'pkcs11' };
+      const made = (await holder.ask({ call: 'generate', algorithm }, generateMs)) as FoundKey;
+      return asKept(made, algorithm);
+    },
+    async adopt(wanted) {
+      const found = (await holder
+        .ask({ call: 'adopt', wanted }, generateMs)
+        .catch(asRefusal)) as FoundKey;
+      rejectUnfitPublic(found.publicJwk, wanted.algorithm);
+      return asKept(found, wanted.algorithm);
     },
     open(key) {
       const tokenKey = { algorithm: key.algorithm, reference: referenceOf(key) };
@@ -58,15 +61,29 @@ export function createPkcs11Signer({ timeoutMs, ...address }: Settings): Signer 
   };
 }
 
+async function asKept(found: FoundKey, algorithm: WantedKey['algorithm']): Promise<KeptKey> {
+  const kid = await calculateJwkThumbprint(found.publicJwk);
+  return { ...found, kid, algorithm, signer: 'pkcs11' };
+}
+
+/** That a key is not as it should be does not pass by itself. */
+function asRefusal(error: unknown): never {
+  if (!(error instanceof Problem) || faultOf(error) !== 'refused') throw error;
+  const detail = (error.detail ?? '').replace('refused: ', '');
+  throw new Problem('signing_key_invalid', { detail });
+}
+
 /** Keeps a process that holds the token, and asks it. */
 function createHolder(address: TokenAddress, timeoutMs: number) {
   let current: Promise<Talk> | undefined;
+  let youngest: Talk | undefined;
   let triedAt = -Infinity;
   let refusal: unknown;
   let isLockedOut = false;
 
   async function open(): Promise<Talk> {
     const talk = startTalk();
+    youngest = talk;
     try {
       await talk.ask({ call: 'open', address }, generateMs);
       refusal = undefined;
@@ -88,17 +105,16 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
     if (current !== undefined) return current;
     const isTooSoon = performance.now() - triedAt < retryMs;
     if (refusal !== undefined && (isLockedOut || isTooSoon)) {
-      const reason = isLockedOut ? 'it refused the PIN; start anew with the right one' : 'away';
-      return Promise.reject(signerFailure('unavailable', `the token: ${reason}`, refusal));
+      return Promise.reject(awayFailure(isLockedOut, refusal));
     }
     triedAt = performance.now();
     const opening = open();
     current = opening;
-    const forgetIt = (): void => {
-      forget(opening);
-    };
     // Also when the process dies while nobody asks it: the next signature is not to fail for that.
-    opening.then((talk) => talk.over).then(forgetIt, forgetIt);
+    const end = opening.then((talk) => talk.over).catch(() => undefined);
+    void end.then(() => {
+      forget(opening);
+    });
     return opening;
   }
 
@@ -122,8 +138,8 @@ function createHolder(address: TokenAddress, timeoutMs: number) {
     async close() {
       const closing = current?.then((talk) => talk.close()).catch(() => undefined);
       current = undefined;
-      // One that hangs while it opens is left to itself: it ends with its channel.
-      if (closing !== undefined) await within(closing, farewellMs * 2).catch(() => undefined);
+      // One that hangs while it opens does not see that its channel ended.
+      await within(closing ?? Promise.resolve(), farewellMs * 2).catch(() => youngest?.kill());
     },
   };
 }
@@ -228,6 +244,11 @@ function askedAgain(askOnce: Ask): Ask {
       return askOnce(question, patienceMs);
     }
   };
+}
+
+function awayFailure(isLockedOut: boolean, cause: unknown): Problem {
+  const reason = isLockedOut ? 'it refused the PIN; start anew with the right one' : 'away';
+  return signerFailure('unavailable', `the token: ${reason}`, cause);
 }
 
 /** A token that does not open is away, whatever it says. */

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import type { PublicJwk, SigningAlgorithm } from '../key-ring.ts';
+import type { SigningAlgorithm } from '../key-ring.ts';
+import { adoptableKey } from './pkcs11-adoption.ts';
+import { findObjects, loadBinding } from './pkcs11-binding.ts';
+import type { Handle, Pkcs11 } from './pkcs11-binding.ts';
 import { ck, mechanisms } from './pkcs11-mechanisms.ts';
-import type { Attribute, Mechanism } from './pkcs11-mechanisms.ts';
+import type { Attribute } from './pkcs11-mechanisms.ts';
+import type { FoundKey, WantedKey } from './signer.ts';
 
 /** Where the token is, and what opens it. */
 export interface TokenAddress {
@@ -21,42 +24,12 @@ export interface TokenKey {
 
 /** An open token. Its functions reject with what the library says. */
 export interface Token {
-  generate(algorithm: SigningAlgorithm): Promise<{ publicJwk: PublicJwk; reference: string }>;
+  generate(algorithm: SigningAlgorithm): Promise<FoundKey>;
+  /** A key that is there already. */
+  adopt(wanted: WantedKey): Promise<FoundKey>;
   sign(key: TokenKey, data: Buffer): Promise<Buffer>;
   discard(key: TokenKey): void;
   close(): void;
-}
-
-type Handle = Buffer;
-
-/** The part of pkcs11js that is used: the functions of PKCS #11 under their own names. */
-interface Binding {
-  CK_PARAMS_RSA_PSS: number;
-  PKCS11: new () => Pkcs11;
-}
-
-interface Pkcs11 {
-  load(library: string): void;
-  close(): void;
-  C_Initialize(): void;
-  C_Finalize(): void;
-  C_GetSlotList(tokenPresent: boolean): Handle[];
-  C_GetTokenInfo(slot: Handle): { label: string };
-  C_OpenSession(slot: Handle, flags: number): Handle;
-  C_Login(session: Handle, user: number, pin: string): void;
-  C_GenerateKeyPairAsync(
-    session: Handle,
-    mechanism: Mechanism,
-    templates: Attribute[],
-    privateTemplate: Attribute[],
-  ): Promise<{ privateKey: Handle; publicKey: Handle }>;
-  C_GetAttributeValue(session: Handle, object: Handle, wanted: Attribute[]): { value: Buffer }[];
-  C_FindObjectsInit(session: Handle, template: Attribute[]): void;
-  C_FindObjects(session: Handle, most: number): Handle[];
-  C_FindObjectsFinal(session: Handle): void;
-  C_SignInit(session: Handle, mechanism: Mechanism, key: Handle): void;
-  C_SignAsync(session: Handle, data: Buffer, signature: Buffer): Promise<Buffer>;
-  C_DestroyObject(session: Handle, object: Handle): void;
 }
 
 /** As many as libuv has threads for them. */
@@ -64,27 +37,6 @@ const sessionCount = 4;
 
 /** An RSA signature of 4096 bits; the binding cuts off what is not needed. */
 const longestSignature = 512;
-
-/** The package is not installed with Countersign: it is compiled, and most installations have no HSM. */
-function loadBinding(): Binding {
-  try {
-    return createRequire(import.meta.url)('pkcs11js') as Binding;
-  } catch (cause) {
-    throw new Error('the package pkcs11js is not installed or not built (docs/operations.md)', {
-      cause,
-    });
-  }
-}
-
-/** Why no token can be asked from here; undefined when the binding is there. */
-export function bindingProblem(): string | undefined {
-  try {
-    loadBinding();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 /** Opens a token. Throws what stands against it: no binding, no library, no such token, a wrong PIN. */
 export function openToken({ library, token: label, pin }: TokenAddress): Token {
@@ -104,7 +56,7 @@ export function openToken({ library, token: label, pin }: TokenAddress): Token {
   function handleOf(session: Handle, reference: string): Handle {
     const known = handles.get(reference);
     if (known !== undefined) return known;
-    const [found] = find(module, session, { class: ck.privateKey, reference });
+    const [found] = findObjects(module, session, objectOf(ck.privateKey, reference));
     if (found === undefined) throw new Error(`there is no key ${reference} in the token`);
     handles.set(reference, found);
     return found;
@@ -112,6 +64,8 @@ export function openToken({ library, token: label, pin }: TokenAddress): Token {
 
   return {
     generate: (algorithm) => borrow((session) => generateIn(module, session, algorithm)),
+
+    adopt: (wanted) => borrow((session) => Promise.resolve(adoptableKey(module, session, wanted))),
 
     sign({ algorithm, reference }, data) {
       const { mechanism, input } = mechanisms[algorithm];
@@ -124,7 +78,7 @@ export function openToken({ library, token: label, pin }: TokenAddress): Token {
 
     discard({ reference }) {
       for (const kind of [ck.privateKey, ck.publicKey]) {
-        for (const object of find(module, first, { class: kind, reference })) {
+        for (const object of findObjects(module, first, objectOf(kind, reference))) {
           module.C_DestroyObject(first, object);
         }
       }
@@ -140,6 +94,13 @@ export function openToken({ library, token: label, pin }: TokenAddress): Token {
 
 function labelOf(module: Pkcs11, slot: Handle): string {
   return module.C_GetTokenInfo(slot).label.replace(/[\0 ]+$/, '');
+}
+
+function objectOf(kind: number, reference: string): Attribute[] {
+  return [
+    { type: ck.class, value: kind },
+    { type: ck.id, value: Buffer.from(reference, 'hex') },
+  ];
 }
 
 async function generateIn(module: Pkcs11, session: Handle, algorithm: SigningAlgorithm) {
@@ -165,22 +126,6 @@ async function generateIn(module: Pkcs11, session: Handle, algorithm: SigningAlg
   const wanted = kind.published.map((type) => ({ type }));
   const values = module.C_GetAttributeValue(session, publicKey, wanted).map(({ value }) => value);
   return { publicJwk: kind.jwk(values), reference: id.toString('hex') };
-}
-
-function find(
-  module: Pkcs11,
-  session: Handle,
-  wanted: { class: number; reference: string },
-): Handle[] {
-  module.C_FindObjectsInit(session, [
-    { type: ck.class, value: wanted.class },
-    { type: ck.id, value: Buffer.from(wanted.reference, 'hex') },
-  ]);
-  try {
-    return module.C_FindObjects(session, 2);
-  } finally {
-    module.C_FindObjectsFinal(session);
-  }
 }
 
 /** A session does one thing at a time. */

@@ -14,6 +14,16 @@ export interface KeptKey {
   reference: string;
 }
 
+/** A key that somebody made at its signer by other means: its label there, its CKA_ID (hex), or both. */
+export interface WantedKey {
+  algorithm: SigningAlgorithm;
+  label?: string | undefined;
+  id?: string | undefined;
+}
+
+/** The public half of a key at its signer, and what finds the key again there. */
+export type FoundKey = Pick<KeptKey, 'publicJwk' | 'reference'>;
+
 /** A key of the ring as its signer needs it. */
 export interface SignableKey {
   kid: string;
@@ -27,6 +37,8 @@ export interface SignableKey {
 export interface Signer {
   /** A new key. Problem('signer_unavailable'). */
   generate(algorithm: SigningAlgorithm): Promise<KeyMaterial | KeptKey>;
+  /** A key that is there already. Problem('signing_key_invalid', 'signer_unavailable'). */
+  adopt?(wanted: WantedKey): Promise<KeptKey>;
   /** What signs with a key; asks nobody yet. It rejects with Problem('signer_unavailable'). */
   open(key: SignableKey): Sign;
   /** Takes away a key that was made and will never be used. */

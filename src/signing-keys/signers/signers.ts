@@ -7,7 +7,7 @@ import type { SignerName, SigningAlgorithm } from '../key-ring.ts';
 import { createBounds } from './bounded.ts';
 import type { SignerLimits } from './bounded.ts';
 import { faultOf, signerFailure } from './signer.ts';
-import type { KeptKey, Sign, SignableKey, Signer } from './signer.ts';
+import type { KeptKey, Sign, SignableKey, Signer, WantedKey } from './signer.ts';
 
 /** A key and which signer has it. */
 export interface SignersKey extends SignableKey {
@@ -31,6 +31,8 @@ export interface Signers {
   lackFor(key: Pick<SignersKey, 'kid' | 'signer'>): string | undefined;
   /** A new key where new keys are made, proved to sign what its public half verifies. */
   generate(algorithm: SigningAlgorithm): Promise<KeyMaterial | KeptKey>;
+  /** A key that operators made in the HSM, proved in the same way. Problem('signing_key_invalid', 'signer_unavailable'). */
+  adopt(wanted: WantedKey): Promise<KeptKey>;
   open(key: SignersKey): OpenSigner;
   /** Signs something and verifies it by the key's public half. Problem('signing_key_invalid', 'signer_unavailable'). */
   prove(key: SignersKey): Promise<void>;
@@ -108,6 +110,16 @@ export function createSigners({ signers, chosen, limits, metrics }: Dependencies
       return made;
     },
 
+    async adopt(wanted) {
+      const found = await signers.pkcs11?.adopt?.(wanted);
+      if (found === undefined) {
+        const detail = `keys are adopted from an HSM, and none is configured: ${remedies.pkcs11}`;
+        throw new Problem('signing_key_invalid', { detail });
+      }
+      await prove(signersKeyOf(found));
+      return found;
+    },
+
     open: (key) => watched(measured(key)),
 
     async discard(key) {
@@ -136,13 +148,17 @@ function watched(sign: Sign): OpenSigner {
       throw signerFailure('unavailable', 'the signature failed', error);
     }
   }
+  async function ready(): Promise<void> {
+    if (!isDown) return;
+    // One for all who wait: the signer's places are for signatures.
+    probing ??= signAndTell(probe).finally(() => (probing = undefined));
+    await probing;
+  }
   return {
-    sign: signAndTell,
-    async ready() {
-      if (!isDown) return;
-      // One for all who wait: the signer's places are for signatures.
-      probing ??= signAndTell(probe).finally(() => (probing = undefined));
-      await probing;
+    ready,
+    async sign(data) {
+      if (isDown) await ready();
+      return signAndTell(data);
     },
   };
 }

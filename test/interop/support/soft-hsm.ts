@@ -10,6 +10,8 @@ export interface SoftHsm {
   /** Takes the token away while it is in use, as if somebody pulled it out. */
   takeOut(): Promise<void>;
   putBack(): Promise<void>;
+  /** Makes a key pair with OpenSC's tool, as operators do: its type as the tool names it, its label and CKA_ID. */
+  makeKey(type: string, names: { label: string; id: string }): Promise<void>;
   /** What the token says of its private keys, as OpenSC reads it. */
   describeKeys(): Promise<string>;
   close(): Promise<void>;
@@ -36,6 +38,12 @@ export async function softHsm(): Promise<SoftHsm> {
   const init = ['--init-token', '--free', '--label', label, '--so-pin', '15926535', '--pin', pin];
   const made = await runCommand('softhsm2-util', init, { environment });
   if (made.code !== 0) throw new Error(made.stderr);
+  async function tool(action: readonly string[]): Promise<string> {
+    const login = ['--module', library, '--token-label', label, '--login', '--pin', pin];
+    const result = await runCommand('pkcs11-tool', [...login, ...action], { environment });
+    if (result.code !== 0) throw new Error(result.stderr);
+    return result.stdout;
+  }
   return {
     environment: {
       COUNTERSIGN_KEY_SIGNER: 'pkcs11',
@@ -46,13 +54,11 @@ export async function softHsm(): Promise<SoftHsm> {
     takeOut: () => rename(tokens, away),
     // Also after a test that failed before it did.
     putBack: () => rename(away, tokens).catch(() => undefined),
-    async describeKeys() {
-      const list = ['--module', library, '--token-label', label, '--login', '--pin', pin];
-      const { stdout } = await runCommand('pkcs11-tool', [...list, '--list-objects'], {
-        environment,
-      });
-      return stdout;
+    async makeKey(type, { label: keyLabel, id }) {
+      const key = ['--key-type', type, '--label', keyLabel, '--id', id];
+      await tool(['--keypairgen', ...key, '--usage-sign', '--sensitive']);
     },
+    describeKeys: () => tool(['--list-objects']),
     async close() {
       if (before === undefined) delete process.env['SOFTHSM2_CONF'];
       else process.env['SOFTHSM2_CONF'] = before;
