@@ -7,6 +7,7 @@ import type {
   StreamAlgorithm,
   StreamDraft,
 } from '../security-events/security-event.ts';
+import { isNeverReached } from '../security/outbound-fetch.ts';
 import { randomSecret } from '../security/secrets.ts';
 import { addCommand, addGroup, print } from './command.ts';
 import { withStores } from './context.ts';
@@ -82,19 +83,33 @@ async function authorizationIn(
 async function draftOf(
   options: AddOptions,
   authorization: string | undefined,
-  { resourceServers }: Pick<StoresContext, 'resourceServers'>,
+  { resourceServers, configuration }: Pick<StoresContext, 'resourceServers' | 'configuration'>,
 ): Promise<StreamDraft> {
   const { client: clientId, resourceServer, push: endpoint, poll, id } = options;
   if ((endpoint === undefined) === (poll === undefined)) {
     throw new UsageError('Say how events are delivered: --push <url>, or --poll.');
   }
   const api = resourceServer === undefined ? undefined : await resourceServers.find(resourceServer);
-  return checkStream({
+  const draft = checkStream({
     ...{ id: id ?? randomSecret(16), clientId, resourceServer, endpoint, authorization },
     delivery: endpoint === undefined ? 'poll' : 'push',
     algorithm: options.algorithm ?? api?.signingAlgorithm ?? 'RS256',
     source: 'operator',
   });
+  rejectUnreachable(endpoint, configuration);
+  return draft;
+}
+
+/** What a name stands for is known only when it is looked up, and may change; an address says it by itself. */
+function rejectUnreachable(
+  endpoint: string | undefined,
+  { outboundAllow }: Pick<StoresContext['configuration'], 'outboundAllow'>,
+): void {
+  if (endpoint === undefined) return;
+  const url = new URL(endpoint);
+  if (!isNeverReached(url, { allowedHosts: outboundAllow })) return;
+  const detail = `${url.host} is a private address, to which nothing is sent unless COUNTERSIGN_OUTBOUND_ALLOW names it, here and for the servers`;
+  throw new Problem('event_stream_invalid', { detail });
 }
 
 function addReading(group: Command, shell: Shell): void {
@@ -146,6 +161,7 @@ function addUpdate(group: Command, shell: Shell): void {
       const updated = await withStores(shell, async (context) => {
         const present = await findOwn(context, id, 'change it');
         checkStream({ authorization: undefined, ...present, ...change });
+        rejectUnreachable(options.push, context.configuration);
         await context.eventStreams.update(id, change);
         const detail = { stream: id, members: Object.keys(change) };
         await context.record({ type: 'event_stream.updated', detail });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { JSONWebKeySet } from 'jose';
 import packageJson from '../../package.json' with { type: 'json' };
+import { bounds } from '../bounds.ts';
 import { createConsentStore } from '../consents/consent-store.ts';
 import type { ConsentStore } from '../consents/consent-store.ts';
 import { evidenceOf } from '../consents/evidence/evidence.ts';
@@ -100,7 +101,11 @@ async function readConsent(
   throw new Problem('evidence_invalid', { detail: `${id} lacks a part of its history` });
 }
 
-const keySetLimits = { timeoutMs: 10_000, maxBodyBytes: 262_144, truststorePem: undefined };
+const keySetLimits = {
+  timeoutMs: 10_000,
+  maxBodyBytes: bounds.answers.maxBytes,
+  truststorePem: undefined,
+};
 
 /** The key set in a file, or at an https address, which may be in a network of one's own. */
 async function keySetAt(shell: Shell, place: string): Promise<JSONWebKeySet> {

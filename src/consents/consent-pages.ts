@@ -1,13 +1,14 @@
 import type Router from '@koa/router';
 import type Koa from 'koa';
 import type { AuditEntry } from '../audit/events.ts';
+import { bounds } from '../bounds.ts';
 import { secondsFromNow } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { Csrf } from '../http/csrf.ts';
-import type { Locale } from '../http/locale.ts';
 import type { Pages } from '../http/pages.ts';
 import { readStepForm } from '../http/step-form.ts';
 import { Problem } from '../problem.ts';
+import { scopeSentence } from './consent-words.ts';
 import type { DecisionPages, PendingDecision } from './decision-pages.ts';
 
 interface Pending extends PendingDecision {
@@ -47,9 +48,6 @@ interface Dependencies {
   decisions: DecisionPages;
 }
 
-/** Accounts to choose among, and what else the form has. */
-const maxFields = 210;
-
 /** The consent page of an authorization request. */
 export interface ConsentPages {
   show(ctx: Koa.Context, pending: Pending): Promise<void>;
@@ -63,7 +61,8 @@ export function createConsentPages(dependencies: Dependencies): ConsentPages {
     ctx.state['route'] = 'consent';
     const pending = (context: Koa.Context) => interactions.pending(context);
     const step = await readStepForm(ctx, {
-      ...{ issuer, csrf, prompt: 'consent', pending, maxFields },
+      ...{ issuer, csrf, prompt: 'consent', pending },
+      maxFields: bounds.forms.maxFieldsOfDecision,
     });
     if (step === undefined) return;
     const { consentId } = step.pending;
@@ -129,7 +128,7 @@ async function show(ctx: Koa.Context, pending: Pending, dependencies: Dependenci
     accountName: customerId === undefined ? undefined : await displayName(customerId),
     resources: access.resources.map(({ name, scopes }) => ({
       name,
-      permissions: scopes.map((scope) => sentenceFor(scope, locale)),
+      permissions: scopes.map((scope) => scopeSentence(scope, locale)),
     })),
     claims: access.openidScopes.filter((scope) => scope !== 'openid'),
     until: secondsFromNow(clock, grantTtlSeconds),
@@ -142,14 +141,6 @@ async function show(ctx: Koa.Context, pending: Pending, dependencies: Dependenci
     uiLocales: pending.uiLocales,
     languagePath: `/interaction/${pending.uid}`,
   });
-}
-
-/** The resource server's sentence in the customer's language, else in English, else the scope itself. */
-function sentenceFor(
-  { name, sentences }: { name: string; sentences: Readonly<Record<string, string>> },
-  locale: Locale,
-): string {
-  return sentences[locale.tag] ?? sentences['en'] ?? name;
 }
 
 /** Where the customer is sent: a host, or an app's scheme. */

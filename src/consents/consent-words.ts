@@ -73,3 +73,11 @@ function untilOf({ type, expiresAt }: Consent, words: Words): string {
   if (expiresAt === undefined) return words.text('decision.openEnded', { bank });
   return words.text('decision.until', { bank, date: words.date(expiresAt) });
 }
+
+/** The resource server's sentence in the customer's language, else in English, else the scope itself. */
+export function scopeSentence(
+  { name, sentences }: { name: string; sentences: Readonly<Record<string, string>> },
+  { tag }: { tag: string },
+): string {
+  return sentences[tag] ?? sentences['en'] ?? name;
+}

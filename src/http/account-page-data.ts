@@ -3,7 +3,7 @@ export interface AccountFrame {
   /** Who is signed in. */
   accountName: string | undefined;
   /** What was just done. */
-  done?: 'changed' | 'withdrawn' | 'session-ended' | 'sessions-ended' | undefined;
+  done?: 'changed' | 'withdrawn' | 'app-ended' | 'session-ended' | 'sessions-ended' | undefined;
 }
 
 /** A consent in the list; words and times are in the customer's language already (also below). */
@@ -22,8 +22,23 @@ export interface ConsentRowData {
   lastUse: string;
 }
 
+/** A client with access that no consent object stands for. */
+export interface AppRowData {
+  client: string;
+  /** OpenID scopes; their sentences are the texts `claims.<scope>`. */
+  claims: string[];
+  /** Whole sentences. */
+  permissions: string[];
+  since: string;
+  until: string;
+  /** Our own path on which it can be ended. */
+  endUrl: string;
+}
+
 export interface AccountConsentsData extends AccountFrame {
   consents: ConsentRowData[];
+  /** On the first page. */
+  apps: AppRowData[];
   page: number;
   hasMore: boolean;
 }
@@ -71,7 +86,7 @@ export interface AccountChangeData extends AccountFrame {
 
 /** Posts `csrf`. */
 export interface AccountConfirmData extends AccountFrame {
-  kind: 'withdraw' | 'withdraw-payment' | 'end-session' | 'end-others';
+  kind: 'withdraw' | 'withdraw-payment' | 'end-app' | 'end-session' | 'end-others';
   action: string;
   csrfToken: string;
   backUrl: string;

@@ -42,6 +42,12 @@ const confirmations: Record<AccountConfirmData['kind'], Confirmation> = {
     submit: 'withdrawPayment.submit',
     keep: 'withdrawPayment.keep',
   },
+  'end-app': {
+    title: 'endApp.title',
+    effects: ['endApp.now', 'withdraw.past', 'endApp.accounts', 'withdraw.again'],
+    submit: 'endApp.submit',
+    keep: 'endApp.keep',
+  },
   'end-session': {
     title: 'endSession.title',
     effects: ['endSession.now', 'endSession.apps'],

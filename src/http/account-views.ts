@@ -5,9 +5,11 @@ import type {
   AccountConsentsData,
   AccountFrame,
   AccountSessionsData,
+  AppRowData,
   SessionRowData,
 } from './account-page-data.ts';
 import { changeSentences, confirmationSentences } from './account-sentences.ts';
+import { claimSentence } from './claim-sentence.ts';
 import type { PageView, ViewScope } from './page-view.ts';
 import { formTarget, isOwnPath, linkable } from './safe-url.ts';
 
@@ -48,26 +50,34 @@ function consentsView(data: AccountConsentsData, scope: ViewScope): PageView {
   const { page, hasMore } = data;
   const consents = data.consents.map((one) => ({ ...one, url: ownLink(one.url) }));
   const title = text('consents.title');
-  const [active, past] = [true, false].map((wanted) =>
-    consents.filter(({ isActive }) => isActive === wanted),
-  );
-  const groups = [
-    { id: 'active', title: text('consents.active'), consents: active ?? [] },
-    { id: 'past', title: text('consents.past'), consents: past ?? [] },
-  ];
+  const active = consents.filter(({ isActive }) => isActive);
+  const past = consents.filter(({ isActive }) => !isActive);
+  const apps = data.apps.map((app) => appRow(app, scope));
   const isFirst = page === 1;
   return {
     ...frame(data, 'consents', scope),
     title: isFirst ? title : text('consents.pageTitle', { title, page }),
     heading: title,
-    consents,
+    isEmpty: consents.length === 0 && apps.length === 0,
+    active,
+    apps,
+    past,
     // On the first page it is worth saying that nobody has access.
-    groups: groups.filter(
-      ({ id, consents: own }) =>
-        own.length > 0 || (id === 'active' && isFirst && consents.length > 0),
-    ),
+    saysNoneActive: isFirst && consents.length > 0 && active.length === 0 && apps.length === 0,
     previousUrl: isFirst ? undefined : `${overviewPath}?page=${String(page - 1)}`,
     nextUrl: hasMore ? `${overviewPath}?page=${String(page + 1)}` : undefined,
+  };
+}
+
+/** Who may know no more than that it is the customer has that said. */
+function appRow({ claims, permissions, ...app }: AppRowData, scope: ViewScope) {
+  const named = claims.filter((claim) => claim !== 'openid');
+  const shown = permissions.length + named.length === 0 ? claims : named;
+  return {
+    ...app,
+    what: [...permissions, ...shown.map((claim) => claimSentence(claim, scope))],
+    endUrl: ownLink(app.endUrl),
+    endLabel: scope.text('apps.endLabel', { client: app.client }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { accountViews, overviewPath } from './account-views.ts';
+import { claimSentence } from './claim-sentence.ts';
 import { consentDecisionView } from './consent-decision-view.ts';
 import { situationOf } from './error-texts.ts';
 import type { ErrorSituation } from './error-texts.ts';
@@ -66,11 +67,6 @@ function loginView(data: LoginData, scope: ViewScope): PageView {
 function loginLead({ clientName: client, isConfirmation }: LoginData, { text }: ViewScope): string {
   if (client !== undefined) return text('login.lead', { client });
   return text(isConfirmation === true ? 'login.confirm.lead' : 'login.own.lead');
-}
-
-function claimSentence(scope: string, { locale, text }: ViewScope): string {
-  const key = `claims.${scope}`;
-  return locale.has(key) ? locale.text(key) : text('claims.other', { name: scope });
 }
 
 function consentView(data: ConsentData, scope: ViewScope): PageView {

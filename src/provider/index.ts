@@ -25,6 +25,7 @@ import { noteConsentUses, noteIntrospectedConsent } from './grants/consent-uses.
 import { grantEndpoint, wishRules } from './grants/grant-parts.ts';
 import type { ManagedGrantStore } from './grants/managed-grant-store.ts';
 import { keepManagedIds, nameManagedGrant } from './grants/managed-id.ts';
+import { widenMergedCodes } from './grants/merged-codes.ts';
 import { grantParameterShare } from './grants/wish-checks.ts';
 import { acceptOlderNonces } from './requests/dpop-nonces.ts';
 import { dpopShare, expectCalledHost } from './requests/dpop.ts';
@@ -69,7 +70,7 @@ import { algorithmsThatSign, refuseWithoutSigner, signingKeyShare } from './toke
 import type { SessionStore } from './storage/session-store.ts';
 import { withSeenSessions } from './pages/sessions.ts';
 import type { SingleUseStore } from './storage/single-use-store.ts';
-import { stepAt, stepAtPages } from './steps.ts';
+import { rejectSeveralCredentials, stepAt, stepAtPages } from './steps.ts';
 import { nameOpenidScopes, tokenShare } from './tokens/tokens.ts';
 import { markStructuredTokens } from './pages/unstructured.ts';
 
@@ -159,23 +160,21 @@ export function createProvider(
   rememberClients(provider, deps.clients); // around it: a client that is remembered was bounded before
   limitClients(provider, deps.limits); // around it: each request counts, also of a remembered client
   nameOpenidScopes(provider);
+  refuseWithoutSigner(provider, signingKeys, deps.resourceServers);
   keepManagedIds(provider);
+  widenMergedCodes(provider);
   recordEvents(provider, deps);
   noteConsentUses(provider, deps.consents);
   provider.use(passOnServerErrors(provider, deps.logger));
-  for (const step of stepsAround(provider, signingKeys, deps)) provider.use(step);
+  for (const step of stepsAround(provider, deps)) provider.use(step);
   return provider;
 }
 
 /** What is done before or after the engine's own work, the outermost first, and where. */
-function stepsAround(
-  provider: Provider,
-  signingKeys: readonly SigningKey[],
-  deps: ProviderDependencies,
-): Koa.Middleware[] {
+function stepsAround(provider: Provider, deps: ProviderDependencies): Koa.Middleware[] {
   const { token, introspection, revocation, userinfo } = routes;
   return [
-    stepAt([token], refuseWithoutSigner(signingKeys)),
+    rejectSeveralCredentials,
     stepAt([token], nameUnauthorizedClients),
     stepAtPages(hostAutomaticForms(deps.pages)),
     stepAt([introspection, revocation, userinfo], async function recordAnswers(ctx, next) {

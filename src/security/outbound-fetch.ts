@@ -44,7 +44,7 @@ export function createOutboundFetch(limits: OutboundLimits): OutboundFetch {
   return async function outboundFetch(url, options = {}) {
     const target = new URL(url);
     rejectForbidden(target, limits);
-    const isListed = limits.allowedHosts.some((host) => isSameHost(host, target));
+    const isListed = isListedHost(target, limits);
     if (!isListed) rejectPrivateLiteral(target);
     const signals = [AbortSignal.timeout(limits.timeoutMs), options.signal ?? []].flat();
     try {
@@ -101,11 +101,29 @@ function rejectForbidden(target: URL, { plainHttp }: OutboundLimits): void {
 }
 
 /** Names are checked when they are looked up; addresses are not looked up. */
-function rejectPrivateLiteral({ hostname }: URL): void {
+function rejectPrivateLiteral(target: URL): void {
+  if (isPrivateLiteral(target)) throw refused(`${target.hostname} is not a public address`);
+}
+
+function isPrivateLiteral({ hostname }: URL): boolean {
   const address = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(address) !== 0 && !isPublicAddress(address)) {
-    throw refused(`${hostname} is not a public address`);
-  }
+  return isIP(address) !== 0 && !isPublicAddress(address);
+}
+
+function isListedHost(
+  target: URL,
+  { allowedHosts }: Pick<OutboundLimits, 'allowedHosts'>,
+): boolean {
+  return allowedHosts.some((host) => isSameHost(host, target));
+}
+
+/** Always this machine (RFC 6761 §6.3). */
+const localName = /(?:^|\.)localhost\.?$/;
+
+/** Whether `target` will never be connected to, as its text alone tells: a private address, or a name of this machine, not listed. */
+export function isNeverReached(target: URL, limits: Pick<OutboundLimits, 'allowedHosts'>): boolean {
+  const isPrivate = isPrivateLiteral(target) || localName.test(target.hostname);
+  return isPrivate && !isListedHost(target, limits);
 }
 
 function isSameHost(listed: string, { protocol, hostname, port }: URL): boolean {

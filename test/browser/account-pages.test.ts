@@ -9,6 +9,7 @@ import {
   startConsentServer,
 } from '../support/consents.ts';
 import type { ConsentServer } from '../support/consents.ts';
+import { scopeRequest } from '../support/grants.ts';
 import { expectSoundPage, heading } from '../support/hosted-pages.ts';
 import { clippedParts, focusedText, focusOutline, smallTargets } from '../support/page-measures.ts';
 
@@ -17,12 +18,15 @@ let browsing: Browsing;
 /** A consent for accounts, which no test ends, and one for a payment. */
 let shared: string;
 let paid: string;
+/** Where the access can be ended that was given without a consent. */
+let app: string;
 
 beforeAll(async () => {
   world = await startConsentServer();
   browsing = await startBrowsing(world.server);
   shared = await authorised();
   paid = await authorised('payments');
+  app = await allowedApp();
 });
 
 afterAll(async () => {
@@ -42,6 +46,21 @@ async function authorised(scope: 'accounts' | 'payments' = 'accounts'): Promise<
   expect(visit.complaints).toEqual([]);
   expect(server.customer.id).not.toBe('');
   return id;
+}
+
+/** Allows what no consent stands for, and gives the page on which that can be ended. */
+async function allowedApp(): Promise<string> {
+  const visit = await browsing.visit();
+  const { page } = visit;
+  await page.goto((await scopeRequest(world.tpp, { scope: 'openid profile accounts' })).url);
+  await signIn(visit);
+  await page.locator('button[value="allow"]').click();
+  await page.waitForURL('https://*.example.com/**');
+  await page.goto(world.server.issuer + overview);
+  const link = page.getByRole('link', { name: 'Stop access: Example Money' });
+  const path = (await link.getAttribute('href')) ?? expect.unreachable();
+  await visit.context.close();
+  return path;
 }
 
 async function signIn({ page }: Visit): Promise<void> {
@@ -68,7 +87,7 @@ async function visitTo(path: string, options = {}): Promise<Visit> {
 const everyPage = () => [
   overview,
   ...[pageOf(shared), pageOf(shared, '/change'), pageOf(shared, '/withdraw'), pageOf(paid)],
-  ...[devices, '/account/sessions/others/end'],
+  ...[app, devices, '/account/sessions/others/end'],
 ];
 
 describe.each([
@@ -135,6 +154,23 @@ describe.each([true, false])('With script %s', (javaScriptEnabled) => {
     expect(page.url()).toBe(world.server.issuer + pageOf(id));
     expect(visit.complaints).toEqual([]);
     await visit.context.close();
+  });
+
+  it('a customer stops an app that they allowed without a consent, by keyboard alone', async () => {
+    const path = await allowedApp();
+    const visit = await visitTo(overview, { javaScriptEnabled });
+    const { page } = visit;
+    await tabTo(visit, 'Stop access');
+    await onTo(visit, () => page.keyboard.press('Enter'));
+    expect(await heading(page)).toBe('Stop the access of Example Money?');
+    expect(page.url()).toBe(world.server.issuer + path);
+    await tabTo(visit, 'Stop access');
+    await onTo(visit, () => page.keyboard.press('Enter'));
+    expect(await page.getByRole('status').innerText()).toBe('That app no longer has this access.');
+    expect(await page.getByText('Other apps with access').count()).toBe(0);
+    expect(visit.complaints).toEqual([]);
+    await visit.context.close();
+    app = await allowedApp();
   });
 
   it('a customer signs out another device, which then has to sign in', async () => {

@@ -72,9 +72,7 @@ describe('The list', () => {
   it('shows what gives access first, then what has ended, each in words', async () => {
     const customer = await newCustomer(server);
     const { agent: own, page: empty } = await signedIn(server, { credentials: customer });
-    expect(empty.html).toContain(
-      'There is nothing here yet. Apps that you allowed without choosing accounts are not listed: ask us to stop them.',
-    );
+    expect(empty.html).toContain('There is nothing here yet. No app has access.');
     const [active, ended, refused] = await Promise.all([1, 2, 3].map(() => lodgeAccess(tpp)));
     for (const [id = '', decision] of [
       [refused, 'deny'] as const,

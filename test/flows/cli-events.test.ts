@@ -46,6 +46,7 @@ describe('An operator', { timeout: 90_000 }, () => {
         ...['--authorization', '-', '--id', 'bank', '--json'],
       ],
       `${secret}\n`,
+      receiver.environment,
     );
     expect(added).toMatchObject({ exitCode: 0, errors: '' });
     expect(added.json()['stream']).toEqual({
@@ -85,7 +86,7 @@ describe('An operator', { timeout: 90_000 }, () => {
     const audited = await rows(
       server,
       `SELECT type, actor_type, detail->>'status' AS status FROM audit_events
-        WHERE type LIKE 'event_stream.%' ORDER BY at, id`,
+        WHERE type LIKE 'event_stream.%' AND detail->>'stream' = 'bank' ORDER BY at, id`,
     );
     const by = { actor_type: 'operator' };
     expect(audited).toEqual([
@@ -97,6 +98,26 @@ describe('An operator', { timeout: 90_000 }, () => {
     ]);
     const kept = await rows(server, `SELECT detail::text FROM audit_events`);
     expect(JSON.stringify(kept)).not.toContain('typed-in');
+  });
+
+  it('hears at once that a receiver at a private address would never be told anything', async () => {
+    const url = 'https://10.1.2.3:8443/events';
+    const add = [...['events', 'streams', 'add', '--client', 'aisp', '--id', 'private'], '--push'];
+    for (const place of [url, 'https://localhost/events', 'https://[::1]/x', 'https://127.1/x']) {
+      const { exitCode, errors } = await cli.run([...add, place]);
+      expect([place, exitCode]).toEqual([place, 1]);
+      expect(errors).toContain(`${new URL(place).host} is a private address`);
+      expect(errors).toContain('unless COUNTERSIGN_OUTBOUND_ALLOW names it');
+    }
+    const listed = { COUNTERSIGN_OUTBOUND_ALLOW: '10.1.2.3:8443' };
+    expect(await cli.run([...add, url], '', listed)).toMatchObject({ exitCode: 0, errors: '' });
+    const update = ['events', 'streams', 'update', 'private', '--push'];
+    const moved = await cli.run([...update, 'https://10.1.2.4/events'], '', listed);
+    expect([moved.exitCode, moved.errors]).toEqual([1, expect.stringContaining('10.1.2.4 is')]);
+    expect((await streams('show', 'private')).output).toContain(url);
+    const named = await cli.run([...update, 'https://receiver.example/events']);
+    expect(named).toMatchObject({ exitCode: 0, errors: '' });
+    expect(await streams('remove', 'private')).toMatchObject({ exitCode: 0 });
   });
 
   it('is told what is wrong with a receiver', async () => {

@@ -11,6 +11,7 @@ import type { CommandLine } from '../support/command-line.ts';
 import {
   journeysOf,
   lodgeAccess,
+  lodgePayment,
   opaqueBankApi,
   startConsentServer,
   ukAccess,
@@ -83,6 +84,14 @@ const publishedKeys = async () =>
 const verify = (file: string, keySet: string, more: string[] = []) =>
   auditor.run(['consents', 'verify-evidence', file, '--jwks', keySet, ...more]);
 
+/** What the verifier says of such a document. */
+async function verdictOf(evidence: string): Promise<unknown[]> {
+  const file = inFolder('judged.jws');
+  await writeFile(file, evidence);
+  const { exitCode, errors } = await verify(file, first.keySet);
+  return [exitCode, errors];
+}
+
 describe('The evidence for a consent', () => {
   it('has everything that proves it, verified far from the server', async () => {
     const { server, tpp } = world;
@@ -133,6 +142,7 @@ describe('The evidence for a consent', () => {
     await agent.submit(withdrawal, {});
     const environment = { COUNTERSIGN_ISSUER: world.server.issuer };
     const { output } = await cli.run(['consents', 'evidence', consentId], '', environment);
+    expect(await verdictOf(output)).toEqual([0, '']);
     const { history } = decodeJwt<EvidenceBundle>(output.trim());
     const [changed, withdrawn] = history.slice(-2);
     expect([changed?.move, withdrawn?.move]).toEqual(['change', 'revoke']);
@@ -145,6 +155,15 @@ describe('The evidence for a consent', () => {
       expect(words.length).toBeGreaterThanOrEqual(count);
       for (const word of words) expect(html).toContain(word);
     }
+  });
+
+  it('of a payment fits what was lodged', async () => {
+    const paymentId = await lodgePayment(world.tpp);
+    await journeysOf(world).tokensUnder(paymentId, { scope: 'openid payments' });
+    const environment = { COUNTERSIGN_ISSUER: world.server.issuer };
+    const { output } = await cli.run(['consents', 'evidence', paymentId], '', environment);
+    expect(await verdictOf(output)).toEqual([0, '']);
+    expect(decodeJwt<EvidenceBundle>(output.trim()).consent.payment).toBeDefined();
   });
 
   it('has no secrets, and the database none of what was shown in clear', async () => {

@@ -102,64 +102,6 @@ describe('A grant for scopes alone', () => {
   });
 });
 
-describe('A merge', () => {
-  it('adds to the grant, and ends its older refresh tokens and codes', async () => {
-    const first = await tokensOf(server, tpp, await scopeRequest(tpp, { ...accounts, ...create }));
-    const pending = await scopeRequest(tpp, { ...accounts, ...merge(first.grantId) });
-    const code = await allowed(server, pending);
-    const second = await tokensOf(
-      server,
-      tpp,
-      await scopeRequest(tpp, { scope: 'openid email payments', ...merge(first.grantId) }),
-    );
-    expect(second.grantId).toBe(first.grantId);
-    const { body } = await query(tpp, first.grantId);
-    expect(body['scopes']).toEqual([
-      { scope: 'openid email' },
-      { scope: 'accounts payments', resource: [bankApi] },
-    ]);
-    await expect(refresh(first.refresh)).rejects.toThrow();
-    await expect(
-      openid.authorizationCodeGrant(tpp.configuration, code, pending.checks),
-    ).rejects.toThrow();
-    expect((await refresh(second.refresh)).scope).toBe('openid email payments');
-    const all = { scope: 'openid accounts payments', ...merge(first.grantId) };
-    const third = await tokensOf(server, tpp, await scopeRequest(tpp, all));
-    expect((await refresh(third.refresh)).scope).toBe('openid accounts payments');
-  });
-
-  it('puts a consent beside scopes, each with tokens of its own', async () => {
-    const scopes = await tokensOf(server, tpp, await scopeRequest(tpp, { ...accounts, ...create }));
-    const consentId = await lodgeAccess(tpp);
-    const { grantId } = scopes;
-    const under = await tokensOf(server, tpp, await consentRequest(tpp, consentId, merge(grantId)));
-    expect(under.grantId).toBe(grantId);
-    const { body } = await query(tpp, grantId);
-    expect(body['consent_ids']).toEqual([consentId]);
-    expect(await isActive(scopes.access)).toBe(true);
-    await refresh(scopes.refresh);
-    await refresh(under.refresh);
-  });
-
-  it('confirms a consent of the grant again, with what it gave before', async () => {
-    const consentId = await lodgeAccess(tpp);
-    const first = await tokensOf(server, tpp, await consentRequest(tpp, consentId, create));
-    const { grantId } = first;
-    const again = await intentMore(consentId, 'openid email accounts', merge(grantId));
-    const second = await tokensOf(server, tpp, again);
-    expect(second.grantId).toBe(grantId);
-    await expect(refresh(first.refresh)).rejects.toThrow();
-    expect(await ukStatusOf(tpp, consentId)).toBe('AUTH');
-    const { body } = await query(tpp, grantId);
-    expect(body['consent_ids']).toEqual([consentId]);
-    expect(JSON.stringify(body['scopes'])).toContain('email');
-  });
-});
-
-function intentMore(consentId: string, scope: string, wish: Record<string, string>) {
-  return consentRequest(tpp, consentId, { ...wish, scope } as never);
-}
-
 describe('A replacement', () => {
   it('leaves only what is allowed now, and ends every older token', async () => {
     const wide = { scope: 'openid profile accounts payments' };
@@ -237,10 +179,7 @@ describe('Revoking a grant', () => {
     const opaque = await tokensOf(
       server,
       tpp,
-      await intentMore(consentId, 'openid accounts', {
-        ...merge(grantId),
-        resource: opaqueBankApi,
-      }),
+      await consentRequest(tpp, consentId, { ...merge(grantId), resource: opaqueBankApi }),
     );
     const pending = await consentRequest(tpp, consentId, merge(grantId));
     const code = await allowed(server, pending);

@@ -127,6 +127,48 @@ describe('A parameter that is said twice', () => {
   );
 });
 
+describe('Credentials that are given twice', () => {
+  const asApi = () => basic('accounts-rs', server.secrets['accounts-rs']).authorization;
+  const pushed = new URLSearchParams({
+    ...{ ...forWeb, client_id: 'web', response_type: 'code', nonce: 'n', state: 's' },
+    ...{ code_challenge: 'A'.repeat(43), code_challenge_method: 'S256' },
+  }).toString();
+  const cases = (): [string, string, string, number][] => [
+    ['/token', asWeb().authorization, 'grant_type=client_credentials&scope=accounts', 200],
+    ['/introspect', asApi(), 'token=x', 200],
+    ['/revoke', asWeb().authorization, 'token=x', 200],
+    ['/par', asWeb().authorization, pushed, 201],
+    ['/userinfo', 'Bearer x', '', 401],
+    ['/grants/x', 'Bearer x', '', 401],
+  ];
+
+  it.each(['/token', '/introspect', '/revoke', '/par', '/userinfo', '/grants/x'])(
+    'are refused at %s, also where the first are right',
+    async (path) => {
+      const [, first = '', body = '', alone = 0] = cases().find(([one]) => one === path) ?? [];
+      const ask = async (headers: Record<string, string>) => {
+        const bytes =
+          body === ''
+            ? rawRequest(server, `GET ${path}`, { headers })
+            : rawForm(server, path, { body, headers });
+        return (await sendRaw(server, bytes)).answers[0];
+      };
+      const single = await ask({ Authorization: first });
+      expect(single?.status).toBe(alone);
+      expect(single?.body).not.toContain('several');
+      for (const second of [first, 'Bearer y']) {
+        const attack = async () => {
+          const answer = await ask({ Authorization: first, authorization: second });
+          const { error } = JSON.parse(answer?.body ?? '{}') as { error?: string };
+          expect([answer?.status, error]).toEqual([400, 'invalid_request']);
+        };
+        expect(await issuedBy(server, attack)).toBe(0);
+      }
+      expect(await server.log.raw()).toContain('several Authorization headers');
+    },
+  );
+});
+
 const polluted = [
   '__proto__=x',
   '__proto__[scope]=admin',

@@ -3,6 +3,7 @@ import type {
   AccountConsentData,
   AccountConsentsData,
   AccountSessionsData,
+  AppRowData,
   ConsentRowData,
 } from '../../src/http/account-page-data.ts';
 import type { PageData } from '../../src/http/page-data.ts';
@@ -26,8 +27,18 @@ const row: ConsentRowData = {
   lastUse: '22 November 2026 at 07:12 UTC',
 };
 
+const app: AppRowData = {
+  client: 'Example Shop',
+  claims: ['openid', 'profile', 'offline_access', 'loyalty'],
+  permissions: ['See your statements'],
+  since: '21 November 2026',
+  until: '19 February 2027 at 15:04 UTC',
+  endUrl: '/account/apps/V1StGXR8Z5jdHi6BmyTV1StGXR8Z5jdHi6BmyTV1StG/end',
+};
+
 const list: AccountConsentsData = {
   accountName,
+  apps: [app, { ...app, client: 'Who I am', claims: ['openid'], permissions: [] }],
   consents: [
     row,
     { ...row, client: 'Budget Bee', state: 'Until you stop it', accounts: ['Savings •••• 1231'] },
@@ -116,20 +127,34 @@ const sessions: AccountSessionsData = {
 /** Every page of a signed-in customer in every state; `long` is a name that does not end. */
 export function accountStates(long: string): State[] {
   const longRow = { ...row, client: long, what: [long], accounts: [long], state: long };
+  const longApp = { ...app, client: long, permissions: [long], claims: [long], until: long };
   const payment = {
     amount: '1.234.567.890.123,45678 €',
     ...{ payee: long, payeeNumber: 'DE02120300000000202051', reference: long },
   };
   return [
     ['account-list', 'account-consents', list],
-    ['account-list-empty', 'account-consents', { ...list, consents: [], hasMore: false }],
+    ['account-list-empty', 'account-consents', { ...list, consents: [], apps: [], hasMore: false }],
     [
       'account-list-past',
       'account-consents',
-      { ...list, consents: list.consents.slice(2), page: 2 },
+      { ...list, consents: list.consents.slice(2), apps: [], page: 2 },
     ],
-    ['account-list-ended', 'account-consents', { ...list, consents: list.consents.slice(2) }],
-    ['account-list-long', 'account-consents', { ...list, accountName: long, consents: [longRow] }],
+    [
+      'account-list-ended',
+      'account-consents',
+      { ...list, consents: list.consents.slice(2), apps: [] },
+    ],
+    [
+      'account-list-apps',
+      'account-consents',
+      { ...list, consents: list.consents.slice(2), hasMore: false, done: 'app-ended' },
+    ],
+    [
+      'account-list-long',
+      'account-consents',
+      { ...list, accountName: long, consents: [longRow], apps: [longApp] },
+    ],
     ['account-detail', 'account-consent', detail],
     ['account-detail-changed', 'account-consent', { ...detail, done: 'changed' }],
     [
@@ -185,6 +210,11 @@ export function accountStates(long: string): State[] {
       'account-withdraw-payment',
       'account-confirm',
       { ...form, kind: 'withdraw-payment', action: `${path}/withdraw`, client: long },
+    ],
+    [
+      'account-end-app',
+      'account-confirm',
+      { ...form, kind: 'end-app', action: app.endUrl, client: 'Example Shop' },
     ],
     ['account-sessions', 'account-sessions', sessions],
     [

@@ -24,8 +24,12 @@ export function scopeRequest(tpp: Tpp, parameters: Record<string, string>) {
 }
 
 /** A request that names a consent as the UK does. */
-export function consentRequest(tpp: Tpp, consentId: string, wish: Wish) {
-  return intentRequest(tpp, consentId, wish);
+export function consentRequest(
+  tpp: Tpp,
+  consentId: string,
+  parameters: Wish & { scope?: string; resource?: string },
+) {
+  return intentRequest(tpp, consentId, parameters);
 }
 
 type Request = Awaited<ReturnType<typeof scopeRequest>>;

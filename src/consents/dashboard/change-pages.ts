@@ -1,4 +1,5 @@
 import type Koa from 'koa';
+import { bounds } from '../../bounds.ts';
 import { dayOf } from '../../clock.ts';
 import type { SignedIn } from '../../http/account-door.ts';
 import type { AccountChangeData } from '../../http/account-page-data.ts';
@@ -42,9 +43,6 @@ interface Again {
   status: number;
 }
 
-/** Accounts to choose among, and what else the form has. */
-const maxFields = 210;
-
 /** Other accounts and another end, for consents that give access over time. */
 export function createChangePages(deps: DashboardDependencies) {
   const { door } = deps;
@@ -71,6 +69,7 @@ export function createChangePages(deps: DashboardDependencies) {
     },
 
     async submit(ctx: Koa.Context): Promise<void> {
+      const { maxFieldsOfDecision: maxFields } = bounds.forms;
       const received = await door.receive(ctx, { recent: true, back: ctx.path, maxFields });
       const opened = received && (await open(ctx, received.signedIn));
       if (opened === undefined || received === undefined) return;

@@ -1,4 +1,5 @@
 import type Router from '@koa/router';
+import { appEndPath, createAppPages } from './app-pages.ts';
 import { createChangePages } from './change-pages.ts';
 import { createDetailPage } from './detail-pages.ts';
 import { createOverviewPage } from './overview-pages.ts';
@@ -11,10 +12,13 @@ export function addDashboardRoutes(router: Router, deps: DashboardDependencies):
   const one = `${consentsPath}/:reference`;
   const change = createChangePages(deps);
   const withdraw = createWithdrawPages(deps);
+  const apps = createAppPages(deps);
   router.get(consentsPath, createOverviewPage(deps));
   router.get(one, createDetailPage(deps));
   router.get(`${one}/change`, (ctx) => change.show(ctx));
   router.post(`${one}/change`, (ctx) => change.submit(ctx));
   router.get(`${one}/withdraw`, (ctx) => withdraw.show(ctx));
   router.post(`${one}/withdraw`, (ctx) => withdraw.submit(ctx));
+  router.get(appEndPath, (ctx) => apps.show(ctx));
+  router.post(appEndPath, (ctx) => apps.submit(ctx));
 }

@@ -3,11 +3,12 @@ import { pageNumber } from '../../http/account-door.ts';
 import type { ConsentRowData } from '../../http/account-page-data.ts';
 import type { Consent } from '../consent-codec.ts';
 import type { Words } from '../consent-words.ts';
+import { appRows } from './app-pages.ts';
 import { clientWords, lastUseWords, stateWords, whatInShort } from './dashboard-words.ts';
 import { consentsPath, pathOf, wordsFor } from './parts-pages.ts';
 import type { DashboardDependencies } from './parts-pages.ts';
 
-/** All consents of the customer who is signed in, a page at a time. */
+/** All consents of the customer who is signed in, a page at a time, and on the first who else has access. */
 export function createOverviewPage(deps: DashboardDependencies) {
   const { door, ofCustomer, displayName, pages } = deps;
   return async function showOverview(ctx: Koa.Context): Promise<void> {
@@ -21,6 +22,8 @@ export function createOverviewPage(deps: DashboardDependencies) {
       data: {
         accountName: await displayName(customerId),
         consents: await rowsOf(consents, wordsFor(ctx, deps), deps),
+        apps: page === 1 ? await appRows(ctx, customerId, deps) : [],
+        done: ctx.query['done'] === 'app-ended' ? 'app-ended' : undefined,
         ...{ page, hasMore },
       },
       languagePath: page === 1 ? consentsPath : `${consentsPath}?page=${String(page)}`,

@@ -12,6 +12,7 @@ import type { ConsentUses } from '../consent-use-store.ts';
 import type { Words } from '../consent-words.ts';
 import { consentIdFrom, consentReference, isConsentId } from '../consent.ts';
 import type { ConsentsOfCustomer } from '../consents-of-customer-store.ts';
+import type { AllowedApps } from './allowed-apps.ts';
 import { clientWords } from './dashboard-words.ts';
 import type { KnownClient } from './dashboard-words.ts';
 
@@ -21,6 +22,8 @@ export interface DashboardDependencies {
   consents: Pick<ConsentStore, 'find' | 'history' | 'move'>;
   ofCustomer: ConsentsOfCustomer;
   uses: Pick<ConsentUses, 'lastOf'>;
+  /** Who has access without a consent. */
+  apps: AllowedApps;
   accountsOf: AccountsOf;
   /** Undefined for a client that is suspended or gone. */
   clientOf: (clientId: string) => Promise<KnownClient | undefined>;

@@ -82,5 +82,7 @@ export const evidenceBundle = z.strictObject({
 });
 
 export type EvidenceBundle = z.infer<typeof evidenceBundle>;
+/** What is wrong with a content that is no bundle. */
+export type EvidenceError = z.ZodError<EvidenceBundle>;
 export type EvidenceMove = EvidenceBundle['history'][number];
 export type EvidenceToken = EvidenceBundle['tokens'][number];

@@ -3,7 +3,7 @@ import type { JSONWebKeySet } from 'jose';
 import { canonicalJson } from '../../security/canonical-json.ts';
 import { evidenceType } from './evidence.ts';
 import { evidenceBundle } from './evidence-files.ts';
-import type { EvidenceBundle } from './evidence-files.ts';
+import type { EvidenceBundle, EvidenceError } from './evidence-files.ts';
 
 /** A key of the ring that signs. */
 export interface EvidenceSigner {
@@ -40,12 +40,22 @@ export async function openEvidence(jws: string, keySet: JSONWebKeySet): Promise<
     if (typ !== evidenceType) return { fault: `it is signed as ${String(typ)}, not as evidence` };
     const text = Buffer.from(payload).toString('utf8');
     const parsed = evidenceBundle.safeParse(JSON.parse(text));
-    if (!parsed.success) return { fault: `its content is none of ours: ${parsed.error.message}` };
+    if (!parsed.success) return { fault: `its content is none of ours: ${wordsOf(parsed.error)}` };
     if (canonicalJson(parsed.data) !== text) return { fault: 'its content is not canonical JSON' };
     return { bundle: parsed.data, kid, algorithm: alg };
   } catch (error) {
     return { fault: faultOf(error, jws) };
   }
+}
+
+/** The first thing that is wrong, where it is, and how many more there are: on one line, whatever the content has in it. */
+function wordsOf({ issues }: EvidenceError): string {
+  const [first, ...others] = issues;
+  const where = first === undefined || first.path.length === 0 ? '' : `${first.path.join('.')}: `;
+  const more = others.length === 0 ? '' : `, and ${String(others.length)} more`;
+  // Names of members may be anything.
+  const what = (first?.message ?? '').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+  return `${where}${what}${more}`;
 }
 
 function faultOf(error: unknown, jws: string): string {

@@ -2,6 +2,7 @@ import { equalDigests, sha256 } from '../../security/secrets.ts';
 import { consentMoves, isFinal, presentState } from '../consent.ts';
 import type { ConsentMove } from '../consent.ts';
 import { chained } from './evidence.ts';
+import { consentFaults, isBare } from './evidence-consent-verdict.ts';
 import type { EvidenceBundle, EvidenceMove } from './evidence-files.ts';
 
 /**
@@ -15,7 +16,9 @@ export function inconsistenciesOf(bundle: EvidenceBundle): string[] {
     ...history.flatMap((entry, at) => moveFaults(entry, history[at - 1], at)),
     ...history.flatMap(pageFaults),
     ...history.flatMap((entry) => partyFaults(entry, bundle)),
+    ...statementFaults(bundle),
     ...stateFaults(bundle),
+    ...consentFaults(bundle),
     ...tokenFaults(bundle),
   ];
 }
@@ -27,12 +30,17 @@ function chainFaults({ history, history_digest: last }: EvidenceBundle): string[
   return last === history.at(-1)?.digest ? [] : ['the digest of the whole history does not fit'];
 }
 
+/** Processes' clocks differ, and tokens are recorded a moment after they were issued: seconds tell nothing. */
+const toleranceMs = 5000;
+
 function moveFaults(entry: EvidenceMove, before: EvidenceMove | undefined, at: number): string[] {
   const { version, move, state } = entry;
   const of = `move ${String(version)} (${move})`;
   const faults: string[] = [];
   if (version !== at + 1) faults.push(`${of} should have version ${String(at + 1)}`);
-  if (before !== undefined && entry.at < before.at) faults.push(`${of} is before the one before`);
+  if (before !== undefined && Date.parse(entry.at) + toleranceMs < Date.parse(before.at)) {
+    faults.push(`${of} is before the one before`);
+  }
   const legal = move === 'create' ? creation : consentMoves[move];
   if (legal.from !== before?.state || legal.to !== state) {
     faults.push(`${of} can not lead from ${before?.state ?? 'nothing'} to ${state}`);
@@ -57,7 +65,8 @@ function partyFaults(entry: EvidenceMove, { consent }: EvidenceBundle): string[]
   const { version, move, by } = entry;
   const of = `move ${String(version)} (${move})`;
   if (move === 'create') {
-    return by.id === consent.client_id ? [] : [`${of} is not by the consent's client`];
+    const isOwn = by.type === 'client' && by.id === consent.client_id;
+    return isOwn ? [] : [`${of} is not by the consent's client`];
   }
   const owner = consent.customer_id ?? by.id;
   const isForeign = by.type === 'customer' && by.id !== owner;
@@ -69,18 +78,23 @@ function partyFaults(entry: EvidenceMove, { consent }: EvidenceBundle): string[]
 
 function decisionFaults(entry: EvidenceMove, of: string): string[] {
   const { by, page, authentication } = entry;
-  const isBare = page === undefined || (authentication === undefined && !hasNoContent(entry));
+  const isIncomplete = page === undefined || (authentication === undefined && !hasNoContent(entry));
   return [
     ...(by.type === 'customer' ? [] : [`${of} is not by a customer`]),
-    ...(isBare ? [`${of} lacks the page or the login`] : []),
+    ...(isIncomplete ? [`${of} lacks the page or the login`] : []),
   ];
 }
 
 /** Whether nothing is kept of a decision but its row and the digest of its page, as it was in older versions. */
-export function hasNoContent({ move, page, ...entry }: EvidenceMove): boolean {
-  const { accounts, expires_at: until, authentication, client } = entry;
-  const kept = [accounts, until, authentication, client, page?.shown];
-  return decisions.includes(move) && kept.every((part) => part === undefined);
+export function hasNoContent(entry: EvidenceMove): boolean {
+  return decisions.includes(entry.move) && isBare(entry);
+}
+
+function statementFaults({ history, iat }: EvidenceBundle): string[] {
+  const stated = (iat + 1) * 1000 + toleranceMs;
+  return history
+    .filter(({ at }) => Date.parse(at) > stated)
+    .map(({ version, move }) => `move ${String(version)} (${move}) is after the statement`);
 }
 
 /** What time has ended is told before it is written down. */
@@ -98,9 +112,6 @@ function stateFaults({ consent, history, iat }: EvidenceBundle): string[] {
     ? []
     : [`the consent is ${consent.state}, its history ends with ${last}`];
 }
-
-/** Tokens are recorded a moment after they were issued, by whichever process: seconds tell nothing. */
-const toleranceMs = 5000;
 
 function tokenFaults({ consent, history, tokens }: EvidenceBundle): string[] {
   const from = history.find(({ move }) => move === 'authorise')?.at;

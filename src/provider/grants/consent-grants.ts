@@ -100,7 +100,12 @@ interface Missing {
 }
 
 /** Adds what an interaction was about: what the request asks for and the grant did not give. */
-export function addMissing(grant: EngineGrant, { prompt }: Pick<Interaction, 'prompt'>): void {
+export function addMissing(
+  grant: EngineGrant,
+  { prompt, params }: Pick<Interaction, 'prompt' | 'params'>,
+): void {
+  const { resource } = params;
+  if (grant.managedId !== undefined && typeof resource === 'string') grant.lastResource = resource;
   const missing = prompt.details as Missing;
   if (missing.missingOIDCScope !== undefined) {
     grant.addOIDCScope(missing.missingOIDCScope.join(' '));

@@ -48,7 +48,8 @@ function scopesOf(members: readonly EngineGrant[]): GrantDescription['scopes'] {
   ];
 }
 
-const namesIn = (scope: string | undefined): string[] =>
+/** The scopes of a text. */
+export const namesIn = (scope: string | undefined): string[] =>
   scope?.split(' ').filter((name) => name !== '') ?? [];
 
 const textOf = (names: readonly string[]): string => [...new Set(names)].join(' ');

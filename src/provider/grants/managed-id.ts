@@ -6,12 +6,16 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 export type EngineGrant = InstanceType<Provider['Grant']> & {
   /** The id under which the client manages it; undefined where it does not. */
   managedId?: string | undefined;
+  /** What the request was about that changed it last: tokens are for this resource server unless they name another. */
+  lastResource?: string | undefined;
 };
 
-/** Has the engine keep the managed id with each grant: so a token response costs no look-up. */
+/** Has the engine keep these with each grant: so a token response costs no look-up. */
 export function keepManagedIds(provider: Provider): void {
   const kept = (provider.Grant as unknown as { IN_PAYLOAD: readonly string[] }).IN_PAYLOAD;
-  Object.defineProperty(provider.Grant, 'IN_PAYLOAD', { value: [...kept, 'managedId'] });
+  Object.defineProperty(provider.Grant, 'IN_PAYLOAD', {
+    value: [...kept, 'managedId', 'lastResource'],
+  });
 }
 
 /** The engine's grant with this id, if it stands. */

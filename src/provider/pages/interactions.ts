@@ -5,13 +5,14 @@ import { errors, interactionPolicy } from 'oidc-provider';
 import { epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
-import { claimsByScope } from './accounts.ts';
 import type { ArtifactStore } from '../storage/artifact-store.ts';
 import { offeredAcrs, passwordAcr } from './authentication-context.ts';
 import { addConsentChecks, consentOfInteraction } from '../grants/consent-grants.ts';
 import { namesConsent } from '../requests/consent-requests.ts';
 import type { GrantDecisions } from '../grants/grant-decisions.ts';
 import { decidedGrant } from '../grants/decided-grant.ts';
+import { describeAccess } from '../grants/described-access.ts';
+import type { Access } from '../grants/described-access.ts';
 import { grantScopes, grantUnderConsent } from '../grants/granted-interactions.ts';
 import { findGrant } from '../grants/managed-id.ts';
 import { addGrantChecks, wishOf } from '../grants/wish-checks.ts';
@@ -44,21 +45,12 @@ export interface PendingInteraction {
   resumeUrl: string | undefined;
 }
 
-/** What the client asks the customer for. */
-export interface RequestedAccess {
-  openidScopes: string[];
-  resources: {
-    name: string;
-    scopes: { name: string; sentences: Readonly<Record<string, string>> }[];
-  }[];
-}
-
 /** The provider's side of the hosted pages; pages declare the part that they need. */
 export interface Interactions {
   /** The interaction of this browser. Problem('interaction_not_found') for any other. */
   pending(ctx: Koa.Context): Promise<PendingInteraction>;
   /** What the consent page has to show. */
-  requestedAccess(ctx: Koa.Context): Promise<RequestedAccess>;
+  requestedAccess(ctx: Koa.Context): Promise<Access>;
   /** Goes on as `customerId`. Problem('interaction_used') when the step was taken already. */
   login(ctx: Koa.Context, login: { customerId: string; amr: string[] }): Promise<void>;
   /** Grants all that was asked for and goes on. */
@@ -217,30 +209,14 @@ interface Missing {
   missingResourceScopes?: Record<string, string[]>;
 }
 
-async function requestedAccess(
-  interaction: Interaction,
+function requestedAccess(
+  { prompt }: Pick<Interaction, 'prompt'>,
   { resourceServers }: Dependencies,
-): Promise<RequestedAccess> {
-  const missing = interaction.prompt.details as Missing;
-  const resources = Object.entries(missing.missingResourceScopes ?? {}).map(
-    async ([identifier, names]) => {
-      const audience = await resourceServers.find(identifier);
-      const scopes = names.map((name) => ({ name, sentences: audience?.scopes[name] ?? {} }));
-      return { name: audience?.name ?? identifier, scopes };
-    },
-  );
-  return {
-    openidScopes: openidScopesOf(missing),
-    resources: await Promise.all(resources),
-  };
-}
-
-/** Claims that are asked for one by one (OpenID Connect Core §5.5) are shown as the scope that opens them too. */
-function openidScopesOf({ missingOIDCScope = [], missingOIDCClaims = [] }: Missing): string[] {
-  const opening = Object.entries(claimsByScope)
-    .filter(([, claims]) => claims.some((claim) => missingOIDCClaims.includes(claim)))
-    .map(([scope]) => scope);
-  return [...new Set([...missingOIDCScope, ...opening])];
+): Promise<Access> {
+  const missing = prompt.details as Missing;
+  const { missingOIDCScope: openidScopes = [], missingOIDCClaims: claims = [] } = missing;
+  const { missingResourceScopes: resources = {} } = missing;
+  return describeAccess({ openidScopes, claims, resources }, resourceServers);
 }
 
 function text(value: unknown): string | undefined {

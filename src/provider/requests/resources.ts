@@ -29,7 +29,7 @@ export function resourceShare(dependencies: ResourceDependencies): Share {
         useGrantedResource: () => true,
         defaultResource(ctx, client, oneOf) {
           rejectSeveralResources(ctx);
-          if (oneOf !== undefined) return oneOfSeveral(oneOf, dependencies);
+          if (oneOf !== undefined) return oneOfSeveral(ctx, oneOf, dependencies);
           const isGrants = isClientCredentials(ctx) && isAboutGrants(requestedScopes(ctx));
           if (isGrants) return grantResourceOf(dependencies.issuer);
           return resourceByDefault(dependencies, ctx, client);
@@ -41,11 +41,17 @@ export function resourceShare(dependencies: ResourceDependencies): Share {
   };
 }
 
-/** A token is for one resource server: of several, the default one unless the client names another. */
+/**
+ * A token is for one resource server: of several, the one that the last merge was about, or the default one, unless the
+ * client names another.
+ */
 function oneOfSeveral(
+  { oidc }: KoaContextWithOIDC,
   granted: readonly string[],
   { defaultResource }: ResourceDependencies,
 ): string | string[] {
+  const { lastResource } = (oidc.entities.Grant ?? {}) as { lastResource?: string };
+  if (lastResource !== undefined && granted.includes(lastResource)) return lastResource;
   if (defaultResource === undefined || !granted.includes(defaultResource)) return [...granted];
   return defaultResource;
 }
@@ -155,11 +161,14 @@ export async function rejectUnfitRefresh(
 
 /** The resource server that a refresh is for; undefined for userinfo, or where oidc-provider refuses to choose. */
 function refreshedResource(
-  { oidc }: KoaContextWithOIDC,
+  ctx: KoaContextWithOIDC,
   dependencies: ResourceDependencies,
 ): string | undefined {
+  const { oidc } = ctx;
   const named = oidc.params?.['resource'] ?? oidc.entities.RefreshToken?.resource;
-  const resource = Array.isArray(named) ? oneOfSeveral(named as string[], dependencies) : named;
+  const resource = Array.isArray(named)
+    ? oneOfSeveral(ctx, named as string[], dependencies)
+    : named;
   return typeof resource === 'string' ? resource : undefined;
 }
 
