@@ -16,7 +16,7 @@ import { usage } from './parts/server-calls.ts';
 import type { ServerCalls } from './parts/server-calls.ts';
 import { traceStatements } from './parts/statements.ts';
 import { cpuEach } from './parts/verifications.ts';
-import { accountsApi, readWorld } from './parts/world.ts';
+import { accountsApi, proxyName, readWorld } from './parts/world.ts';
 import type { Place, ServerName, World } from './parts/world.ts';
 
 /** The assembled server: Postgres, audit, metrics and JSON logs of level info, all as in production. */
@@ -93,7 +93,7 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl, limits
     COUNTERSIGN_MTLS_PORT: String(mtlsPort),
     COUNTERSIGN_OPERATIONS_PORT: '0',
     COUNTERSIGN_DEFAULT_RESOURCE: accountsApi,
-    COUNTERSIGN_ACCESS_TOKEN_TTL: '900',
+    COUNTERSIGN_ACCESS_TOKEN_TTL: '900', // the longest that there is, and longer than a run
     COUNTERSIGN_REVOCATION_WITHOUT_SOURCE: 'accept', // our own certificates name neither list nor responder
     COUNTERSIGN_DIRECTORIES: world.directory.file,
     COUNTERSIGN_OUTBOUND_ALLOW: new URL(world.directory.origin).host,
@@ -104,6 +104,10 @@ function environmentOf({ issuer, mtlsOrigin, port, mtlsPort, databaseUrl, limits
     COUNTERSIGN_PROXY_ADDRESS_HEADER: 'x-forwarded-for',
     COUNTERSIGN_PROXY_NETWORKS: '127.0.0.1/32',
     COUNTERSIGN_PROXY_SECRETS: world.proxySecret,
+    ...(world.proxy && {
+      COUNTERSIGN_PROXY_TRUSTSTORE: world.proxy.authority,
+      COUNTERSIGN_PROXY_NAMES: `dns:${proxyName}`,
+    }),
   };
 }
 

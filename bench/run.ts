@@ -1,14 +1,11 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { loadavg, tmpdir } from 'node:os';
-import path from 'node:path';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { startChild } from './parts/channel.ts';
-import { createDatabases } from './parts/databases.ts';
 import { flowNames } from './parts/figures.ts';
 import type { FlowName } from './parts/figures.ts';
 import type { LoadCalls } from './parts/load-calls.ts';
 import type { Processes } from './parts/measure.ts';
 import { measureKeyRing } from './parts/key-ring.ts';
+import { updateReadme } from './parts/readme.ts';
 import { measureRegistrations } from './parts/registrations.ts';
 import { report } from './parts/report.ts';
 import type { Findings } from './parts/report.ts';
@@ -16,15 +13,17 @@ import { runRounds } from './parts/rounds.ts';
 import { seed } from './parts/seed.ts';
 import type { ServerCalls, Usage } from './parts/server-calls.ts';
 import { namedFlows, someFlowsReport } from './parts/some-flows.ts';
+import { createStage, scriptsOf } from './parts/stage.ts';
+import type { StartScript } from './parts/stage.ts';
 import { measureStarts } from './parts/start-time.ts';
 import { measureUpkeep } from './parts/upkeep.ts';
 import { measureVerifications } from './parts/verifications.ts';
-import { createWorld, serverNames, writeWorld } from './parts/world.ts';
+import { createWorld, serverNames } from './parts/world.ts';
 import type { ServerName, World } from './parts/world.ts';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '6' },
+    rounds: { type: 'string' },
     milliseconds: { type: 'string', default: '700' },
     grants: { type: 'string', default: '1000000' },
     database: { type: 'string' },
@@ -36,30 +35,21 @@ const { values: options } = parseArgs({
 
 const only = namedFlows(options.flows);
 
-const readme = path.resolve(import.meta.dirname, 'README.md');
-const beginOfNumbers = '<!-- numbers: npm run bench -- --write -->\n';
-const endOfNumbers = '<!-- end of numbers -->';
-
+/** With the minutes since this process began. */
 function progress(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${(performance.now() / 60_000).toFixed(1)} min: ${text}\n`);
 }
 
 async function main(): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
-  const startedAt = performance.now();
   const before = loadavg()[0] ?? 0;
-  const directory = await mkdtemp(path.join(tmpdir(), 'countersign-bench-'));
-  await chmod(directory, 0o711); // started by root, Postgres runs as somebody else, who has to get through
-  cleanup.defer(() => rm(directory, { recursive: true, force: true }));
-  const databases = await createDatabases(directory, databaseUrl());
-  cleanup.defer(() => databases.close());
+  const { directory, databases } = await createStage(cleanup, databaseUrl());
   const world = await createWorld(directory, databases.urls);
-  const processes = await startProcesses(cleanup, directory, world);
+  const processes = await startProcesses(scriptsOf(cleanup, directory, world));
   await fill(world);
   await connectLanes(processes);
-  progress('warming up');
   const measurements = await runRounds(processes, {
-    rounds: Number(options.rounds),
+    rounds: options.rounds === undefined ? undefined : Number(options.rounds),
     milliseconds: Number(options.milliseconds),
     signingKey: world.signingKey,
     only,
@@ -83,11 +73,11 @@ async function main(): Promise<void> {
     startMs: await measureStarts(directory, databases.urls.startup, 5),
     loadAverages: { before, after: loadavg()[0] ?? 0 },
     postgresVersion: databases.version,
-    minutes: (performance.now() - startedAt) / 60_000,
+    minutes: performance.now() / 60_000,
   };
   const text = report(findings);
   process.stdout.write(`${text}\n`);
-  if (options.write) await updateReadme(text);
+  if (options.write) await updateReadme('npm run bench -- --write', text);
 }
 
 /** Given, or DATABASE_URL, as for the server; a role that may create databases. */
@@ -96,19 +86,10 @@ function databaseUrl(): string | undefined {
   return options.database ?? process.env['DATABASE_URL'];
 }
 
-async function startProcesses(
-  cleanup: AsyncDisposableStack,
-  directory: string,
-  world: World,
-): Promise<Processes> {
-  const worldFile = path.join(directory, 'world.json');
-  writeWorld(worldFile, world);
-  const file = (name: string) => path.resolve(import.meta.dirname, `${name}.ts`);
-  const logFile = (name: string) => path.join(directory, `${name}.log`);
+async function startProcesses(startScript: StartScript): Promise<Processes> {
   const start = async (name: ServerName) => {
     const script = name === 'bare' ? 'bare-server' : 'countersign-server';
-    const child = startChild<ServerCalls>(file(script), [worldFile, name], logFile(name));
-    cleanup.defer(() => child.stop());
+    const child = startScript<ServerCalls>(script, name);
     await child.call('ready', null);
     return child;
   };
@@ -120,9 +101,7 @@ async function startProcesses(
     wide: await start('wide'),
     small: await start('small'),
   };
-  const load = startChild<LoadCalls>(file('load-generator'), [worldFile], logFile('load'));
-  cleanup.defer(() => load.stop());
-  return { servers, load };
+  return { servers, load: startScript<LoadCalls>('load-generator') };
 }
 
 async function fill({ places }: World): Promise<void> {
@@ -158,21 +137,13 @@ function usageOf({ servers }: Processes, name: ServerName): Promise<Usage> {
   return servers[name].call('usage', null);
 }
 
-async function updateReadme(numbers: string): Promise<void> {
-  const text = await readFile(readme, 'utf8');
-  const begin = text.indexOf(beginOfNumbers) + beginOfNumbers.length;
-  const end = text.indexOf(endOfNumbers);
-  if (begin < beginOfNumbers.length || end < begin)
-    throw new Error(`no place for numbers in ${readme}`);
-  await writeFile(readme, `${text.slice(0, begin)}\n${numbers}\n\n${text.slice(end)}`);
-}
-
 function help(): void {
   process.stdout.write(
     [
       'npm run bench -- [options]: see bench/README.md',
       '  --flows <names>        only these flows, at ours and at bare: ' + flowNames.join(', '),
-      '  --rounds 6  --milliseconds 700 (of a slot)  --grants 1000000',
+      '  --rounds <number>      else 3 to 6, as a run of ten minutes has time for',
+      '  --milliseconds 700 (of a slot)  --grants 1000000',
       '  --database <url>       a role that may create databases; else DATABASE_URL, else an embedded one',
       '  --write                put the numbers into bench/README.md',
       '',

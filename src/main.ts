@@ -1,4 +1,7 @@
-import { runServer } from './startup/run-server.ts';
+import { keepCompiledCode } from './startup/compile-cache.ts';
+
+keepCompiledCode();
+const { runServer } = await import('./startup/run-server.ts');
 
 process.exitCode = await runServer(process.env, {
   log: process.stdout,

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { nativeRedirectUri, redirectUri } from '../parts/clients.ts';
 import type { LaneTokens } from '../parts/server-calls.ts';
-import { accountsApi, laneCount, opaqueApi } from '../parts/world.ts';
+import { accountsApi, activeClients, laneCount, opaqueApi } from '../parts/world.ts';
 import type { Place, World } from '../parts/world.ts';
 import { createBrowser } from './browser.ts';
 import type { Browser } from './browser.ts';
@@ -21,7 +21,7 @@ export interface Lane {
   newBrowser: () => Browser;
   /** The next client whose turn it is; all of them use this lane's certificate. */
   nextClient: () => string;
-  /** After so many every client had its turn. */
+  /** After so many every client had its turn; as many where there are fewer, whose server would come colder to a slot. */
   turns: number;
   /** The client of the customer's tokens. */
   client: string;
@@ -65,7 +65,7 @@ export async function createLane(
     fapiClient: `fapi-${String(index)}`,
     consents: [],
     apiKey: '',
-    turns: Math.ceil(place.clients / laneCount),
+    turns: Math.ceil(activeClients / laneCount),
     nextClient() {
       turn = turn + laneCount < place.clients ? turn + laneCount : index;
       return `tpp-${String(turn)}`;

@@ -9,7 +9,7 @@ import type { RegistrationFindings } from './registrations.ts';
 import type { Measurements, Subject } from './rounds.ts';
 import type { Usage } from './server-calls.ts';
 import { median, quantile } from './statistics.ts';
-import { both, ratioOf, summary } from './summary.ts';
+import { both, cpuRatio, inWords, summary } from './summary.ts';
 import { targetLines } from './targets.ts';
 import { upkeepRows } from './upkeep.ts';
 import type { UpkeepFinding } from './upkeep.ts';
@@ -55,7 +55,7 @@ export function report(findings: Findings): string {
       flowNames.map((flow) => flowRow(findings, flow)),
     ),
     '',
-    'CPU columns: median (best) over the slots. The ratio is that of the medians (that of the bests).',
+    'CPU columns: median (best) over the slots. Ratios, here and below: median (quartiles) of the ratios of slots that followed one another.',
     '',
     ...tokenLines(measurements),
     ...processLines(findings),
@@ -99,7 +99,7 @@ function machine(findings: Findings): string[] {
   return [
     `- machine: ${String(availableParallelism())} × ${processor?.model ?? 'unknown'}, ${gib.toFixed(0)} GiB; Node ${process.versions.node}, Postgres ${postgresVersion}`,
     `- noise: load ${loadAverages.before.toFixed(1)} before and ${loadAverages.after.toFixed(1)} at the end (our own processes included); an RSA-2048 signature took ${quantile(signatures, 0).toFixed(0)} to ${quantile(signatures, 1).toFixed(0)} µs CPU, median ${median(signatures).toFixed(0)}; a core that we wanted was ours for ${percent(median(shares))} of the time, at worst ${percent(quantile(shares, 0))}`,
-    `- it took ${minutes.toFixed(1)} minutes`,
+    `- it took ${minutes.toFixed(1)} minutes; rounds: ${String(measurements.calibrations.length - 1)}`,
   ];
 }
 
@@ -109,15 +109,17 @@ function flowRow(findings: Findings, flow: FlowName): string[] {
   const measured = [ours.perSecond.toFixed(0), ours.p50Ms.toFixed(1), ours.p99Ms.toFixed(1), sql];
   if (!bareFlows.includes(flow)) return [flowTitles[flow], both(ours), '', '', ...measured];
   const bare = summary(findings.measurements, flow, 'bare');
-  return [flowTitles[flow], both(ours), both(bare), ratioOf(ours, bare), ...measured];
+  const ratio = inWords(cpuRatio(findings.measurements, flow, ['ours', 'bare']));
+  return [flowTitles[flow], both(ours), both(bare), ratio, ...measured];
 }
 
 function sizeRow(measurements: Measurements, flow: FlowName): string[] {
   const small = summary(measurements, flow, 'small');
   const wide = summary(measurements, flow, 'wide');
   const large = summary(measurements, flow, 'ours');
-  const grown = [both(wide), ratioOf(wide, small), both(large), ratioOf(large, wide)];
-  return [flowTitles[flow], both(small), ...grown];
+  const ratio = (pair: [Subject, Subject]) => inWords(cpuRatio(measurements, flow, pair));
+  const clients = [both(wide), ratio(['wide', 'small'])];
+  return [flowTitles[flow], both(small), ...clients, both(large), ratio(['ours', 'wide'])];
 }
 
 /** What a caller notices of the upkeep. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { parseClientMetadata } from '../../src/clients/client-metadata.ts';
+import { withoutIndexes } from './bulk.ts';
 import { fapiMetadata, tppMetadata, tppPermissions } from './clients.ts';
 import { activeClients, laneCount, subjectPattern } from './world.ts';
 
@@ -20,11 +21,13 @@ export async function seed(
   try {
     // No triggers: nobody has to hear of a hundred thousand changes before the first request.
     await client.query(`SET session_replication_role = replica; SET synchronous_commit = off`);
+    await client.query(`SET maintenance_work_mem = '256MB'`); // of the largest indexes
     await insertClients(client, { prefix: 'tpp', metadata: tppMetadata, count: clients });
     const fapi = { ...fapiMetadata, security_profile: 'fapi2' };
     await insertClients(client, { prefix: 'fapi', metadata: fapi, count: laneCount });
-    await insertGrants(client, grants);
-    await insertConsents(client, consents);
+    await withoutIndexes(client, 'artifacts', () => insertGrants(client, grants));
+    await withoutIndexes(client, 'consents', () => insertConsents(client, consents));
+    await withoutIndexes(client, 'consent_history', () => insertHistory(client));
     await client.query('VACUUM ANALYZE');
     await client.query('CHECKPOINT');
   } finally {
@@ -72,7 +75,7 @@ async function insertGrants(client: pg.Client, count: number): Promise<void> {
   );
 }
 
-/** Authorised ones with two lines of history; what they say is not read either. */
+/** Authorised ones; what they say is not read either. */
 async function insertConsents(client: pg.Client, count: number): Promise<void> {
   await client.query(
     `INSERT INTO consents (id, client_id, type, regime, state, version, permissions, terms, decide_by, expires_at,
@@ -83,6 +86,10 @@ async function insertConsents(client: pg.Client, count: number): Promise<void> {
      FROM generate_series(1, $3::int) n`,
     [activeClients, Buffer.alloc(grantBytes, 1), count],
   );
+}
+
+/** Two lines for each. */
+async function insertHistory(client: pg.Client): Promise<void> {
   await client.query(
     `INSERT INTO consent_history (consent_id, version, at, move, state, actor_type)
      SELECT id, moves.version, now(), moves.move, moves.state, 'client' FROM consents,

@@ -1,10 +1,8 @@
 import { flowNames, flowTitles, bareFlows } from './figures.ts';
 import type { FlowName } from './figures.ts';
 import { table } from './markdown.ts';
-import { samplesOf } from './rounds.ts';
 import type { Measurements } from './rounds.ts';
-import { quantile } from './statistics.ts';
-import { both, ratioOf, summary } from './summary.ts';
+import { both, cpuRatio, inWords, summary } from './summary.ts';
 
 /** Flows by name, separated by commas; undefined for all of them. Throws for unknown names. */
 export function namedFlows(text: string | undefined): readonly FlowName[] | undefined {
@@ -19,7 +17,7 @@ export function namedFlows(text: string | undefined): readonly FlowName[] | unde
 
 /** The chosen flows beside bare oidc-provider: what a change is worth, in a few minutes. */
 export function someFlowsReport(measurements: Measurements, flows: readonly FlowName[]): string {
-  const head = ['flow', 'CPU µs ours', 'CPU µs bare', 'ours / bare', 'by rounds', 'per second'];
+  const head = ['flow', 'CPU µs ours', 'CPU µs bare', 'ours / bare', 'per second'];
   return table(
     head,
     flows.map((flow) => rowOf(measurements, flow)),
@@ -29,18 +27,8 @@ export function someFlowsReport(measurements: Measurements, flows: readonly Flow
 function rowOf(measurements: Measurements, flow: FlowName): string[] {
   const ours = summary(measurements, flow, 'ours');
   const perSecond = ours.perSecond.toFixed(0);
-  if (!bareFlows.includes(flow)) return [flowTitles[flow], both(ours), '', '', '', perSecond];
+  if (!bareFlows.includes(flow)) return [flowTitles[flow], both(ours), '', '', perSecond];
   const bare = summary(measurements, flow, 'bare');
-  const ratio = ratioOf(ours, bare);
-  return [flowTitles[flow], both(ours), both(bare), ratio, byRounds(measurements, flow), perSecond];
-}
-
-/** Median and quartiles of the ratios within one round: what disturbed a round disturbed both. */
-function byRounds(measurements: Measurements, flow: FlowName): string {
-  const [ours, bare] = (['ours', 'bare'] as const).map((subject) =>
-    samplesOf(measurements, flow, subject).map(({ cpu }) => cpu),
-  );
-  const ratios = (ours ?? []).map((cpu, round) => cpu / (bare?.[round] ?? Number.NaN));
-  const [low, middle, high] = [0.25, 0.5, 0.75].map((q) => quantile(ratios, q).toFixed(2));
-  return `${middle ?? ''} (${low ?? ''} to ${high ?? ''})`;
+  const ratio = inWords(cpuRatio(measurements, flow, ['ours', 'bare']));
+  return [flowTitles[flow], both(ours), both(bare), ratio, perSecond];
 }

@@ -21,9 +21,32 @@ export function both({ median: middle, best }: { median: number; best: number })
   return `${middle.toFixed(0)} (${best.toFixed(0)})`;
 }
 
-type Summary = ReturnType<typeof summary>;
+/** A ratio of two subjects, of slots that followed one another. */
+export interface Ratio {
+  median: number;
+  /** Quartiles. */
+  low: number;
+  high: number;
+}
 
-/** Of the medians, and of the bests in brackets. */
-export function ratioOf(one: Summary, other: Summary): string {
-  return `${(one.median / other.median).toFixed(2)} (${(one.best / other.best).toFixed(2)})`;
+/** CPU of one subject by that of another. */
+export function cpuRatio(
+  measurements: Measurements,
+  flow: FlowName,
+  [one, other]: readonly [Subject, Subject],
+): Ratio {
+  const others = samplesOf(measurements, flow, other);
+  return ratioSummary(
+    samplesOf(measurements, flow, one).map(({ cpu }, at) => cpu / (others[at]?.cpu ?? Number.NaN)),
+  );
+}
+
+/** Of ratios of which each stems from one time. */
+export function ratioSummary(ratios: readonly number[]): Ratio {
+  return { median: median(ratios), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) };
+}
+
+/** The median, and the quartiles in brackets. */
+export function inWords({ median: middle, low, high }: Ratio): string {
+  return `${middle.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 }

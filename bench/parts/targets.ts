@@ -1,9 +1,8 @@
 import { table } from './markdown.ts';
 import type { RegistrationFindings } from './registrations.ts';
 import type { Measurements } from './rounds.ts';
-import { samplesOf } from './rounds.ts';
-import { median, quantile } from './statistics.ts';
-import { ratioOf, summary } from './summary.ts';
+import { median } from './statistics.ts';
+import { cpuRatio, inWords, summary } from './summary.ts';
 import { middlewareRatios } from './verifications.ts';
 import type { VerificationFindings } from './verifications.ts';
 
@@ -16,14 +15,8 @@ interface Findings {
 /** What was asked for, with what this run found, as Markdown. */
 export function targetLines(findings: Findings): string[] {
   const { measurements, registrations, verifications } = findings;
-  const fapi = ratioOf(
-    summary(measurements, 'fapi', 'ours'),
-    summary(measurements, 'fapi', 'bare'),
-  );
-  const growth = ratioOf(
-    summary(measurements, 'client-credentials', 'wide'),
-    summary(measurements, 'client-credentials', 'small'),
-  );
+  const fapi = inWords(cpuRatio(measurements, 'fapi', ['ours', 'bare']));
+  const growth = inWords(cpuRatio(measurements, 'client-credentials', ['wide', 'small']));
   const large = registrations.bySize.find(({ server }) => server === 'large');
   const registration = median(large?.milliseconds ?? []).toFixed(1);
   return table(
@@ -31,7 +24,7 @@ export function targetLines(findings: Findings): string[] {
     [
       ['CPU of a FAPI 2.0 flow, ours / bare', 'at most 1.2', fapi],
       ['registration at 100,000 clients, median', 'at most 150 ms', `${registration} ms`],
-      ['CPU of a token, 100,000 clients / 10', '0.9 to 1.1', `${growth}; ${noise(measurements)}`],
+      ['CPU of a token, 100,000 clients / 10', '0.9 to 1.1', growth],
       ['judging an API key that is remembered', 'at most 150 µs CPU', keys(verifications)],
       ['judging a bound JWT / jose alone', 'at most 2', middlewareRatios(verifications)],
       [`\`/edge/verify\` with a bound JWT / jose alone`, 'at most 2', edge(findings)],
@@ -46,13 +39,3 @@ function edge({ measurements, verifications }: Findings): string {
 }
 
 const keys = ({ apiKey }: VerificationFindings) => `${apiKey.toFixed(0)} µs`;
-
-/** Half the distance of the quartiles by the median: what a ratio of medians can't tell apart from nothing. */
-function noise(measurements: Measurements): string {
-  const slots = (['wide', 'small'] as const).map((subject) =>
-    samplesOf(measurements, 'client-credentials', subject).map((sample) => sample.cpu),
-  );
-  if (slots.some(({ length }) => length < 4)) return 'too few rounds to tell the noise';
-  const spreads = slots.map((cpu) => (quantile(cpu, 0.75) - quantile(cpu, 0.25)) / 2 / median(cpu));
-  return `slots of the same differed by ± ${(Math.max(...spreads) * 100).toFixed(0)} %`;
-}

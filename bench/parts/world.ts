@@ -64,6 +64,8 @@ export interface World {
   secrets: Record<'accounts-rs' | 'opaque-rs', string>;
   /** Of the proxy that asks the edge. */
   proxySecret: string;
+  /** One that proves itself by a certificate instead; undefined where there is none. */
+  proxy?: { authority: string; certificate: IssuedCertificate };
   /** 32 bytes base64url each. */
   keys: Record<'cookie' | 'encryption' | 'digest' | 'pairwise', string>;
   places: Record<ServerName, Place>;
@@ -119,6 +121,18 @@ export async function createWorld(
       small: await newPlace({ databaseUrl: databases.small, clients: 10 }),
     },
   };
+}
+
+/** The name in the certificate of the proxy. */
+export const proxyName = 'proxy.bank.internal';
+
+/** A proxy's certificate, of an authority that issues to proxies alone. */
+export async function createProxy(): Promise<NonNullable<World['proxy']>> {
+  const clock = systemClock;
+  const authority = await createCertificateAuthority({ clock, commonName: 'Bench Proxies CA' });
+  const subject = { subject: 'CN=proxy', sanDns: [proxyName], clock };
+  const certificate = await issueClientCertificate(authority, subject);
+  return { authority: authority.certificatePem, certificate };
 }
 
 /** Hands the world to the other processes by a file that only we can read. */

@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { systemClock } from '../clock.ts';
-import { runCommandLine } from './program.ts';
+import { keepCompiledCode } from '../startup/compile-cache.ts';
+
+keepCompiledCode();
+const { runCommandLine } = await import('./program.ts');
 
 // `| head` closes the pipe early; whoever reads no further is not told an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
