@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { bounds } from '../bounds.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { issueClientCertificate } from '../development/certificate-authority.ts';
@@ -105,7 +106,6 @@ async function spoofedClient(shell: Shell, options: Options): Promise<SpoofedCli
 }
 
 const timeoutMs = 10_000;
-const maxBodyBytes = 262_144;
 
 /** To the server that the configuration names, wherever it is. */
 async function fetchFor(
@@ -125,7 +125,7 @@ async function fetchFor(
     allowedHosts: [issuer, mtlsOrigin].map((origin) => new URL(origin).host),
     truststorePem: authorities.filter((pem) => pem !== undefined).join('\n'),
     timeoutMs,
-    maxBodyBytes,
+    maxBodyBytes: bounds.answers.maxBytes,
   });
 }
 

@@ -50,7 +50,7 @@ export function createEdge(deps: Dependencies): (request: EdgeRequest) => Promis
     if (!request.isFromProxy) return { fault: 'it is no authenticated proxy that asks' };
     const original = readOriginal(policy.proxy, request);
     if (original === undefined) return { fault: 'the proxy does not tell one original request' };
-    const odd = overridingHeader(request) ?? lookAlike(request.headerNames);
+    const odd = overridingHeader(request.headerNames) ?? lookAlike(request.headerNames);
     if (odd !== undefined) return { fault: `the caller sent ${odd}` };
     const reading = readPath(original.target);
     if ('fault' in reading) return reading;

@@ -11,6 +11,8 @@ export interface Identity {
   apiKeyId: string | undefined;
 }
 
+type Reader = (identity: Identity) => string | undefined;
+
 const readers = {
   'X-User-ID': ({ customerId }) => customerId,
   'X-Client-ID': ({ clientId }) => clientId,
@@ -18,21 +20,29 @@ const readers = {
   'X-Consent-ID': ({ consentId }) => consentId,
   'X-Token-Expires': ({ expiresAt }) => String(expiresAt),
   'X-API-Key-ID': ({ apiKeyId }) => apiKeyId,
-} as const satisfies Record<string, (identity: Identity) => string | undefined>;
+} as const satisfies Record<string, Reader>;
+
+/** With each name as it is told, and in lower case. */
+const named = Object.entries<Reader>(readers).map(
+  ([name, read]) => [name, name.toLowerCase(), read] as const,
+);
 
 /** `X-Request-ID` is in every answer of the server. */
-const names = new Set([...Object.keys(readers), 'X-Request-ID'].map((name) => name.toLowerCase()));
+const names = new Set([...named.map(([, lowerCase]) => lowerCase), 'x-request-id']);
 
 /** What an admitted request is told by; the second are headers that have nothing to say. */
 export function identityHeaders(identity: Identity): {
   headers: Record<string, string>;
   absent: string[];
 } {
-  const values = Object.entries(readers).map(([name, read]) => [name, read(identity)] as const);
-  return {
-    headers: Object.fromEntries(values.flatMap(([name, value]) => (value ? [[name, value]] : []))),
-    absent: values.flatMap(([name, value]) => (value ? [] : [name.toLowerCase()])),
-  };
+  const headers: Record<string, string> = {};
+  const absent: string[] = [];
+  for (const [name, lowerCase, read] of named) {
+    const value = read(identity);
+    if (value === undefined || value === '') absent.push(lowerCase);
+    else headers[name] = value;
+  }
+  return { headers, absent };
 }
 
 /**

@@ -48,13 +48,30 @@ function checked(original: OriginalRequest): OriginalRequest | undefined {
   return isRequest ? original : undefined;
 }
 
-/** By which some servers take another method or path than that of the request line. */
-const overriding = [
+/**
+ * By which some servers take another method or path than that of the request line: frameworks, and servers behind which a path
+ * was rewritten.
+ */
+export const overriding = [
   ...['x-http-method-override', 'x-http-method', 'x-method-override'],
   ...['x-original-url', 'x-rewrite-url'],
-];
+  ...['x-original-path', 'x-forwarded-path', 'x-envoy-original-path'],
+  ...['x-forwarded-prefix', 'x-script-name'],
+] as const;
 
-/** The name of a header by which the caller would have the server behind see another request; undefined without one. */
-export function overridingHeader({ header }: Pick<ProxyRequest, 'header'>): string | undefined {
-  return overriding.find((name) => header(name).length > 0);
+/** By which proxies ask, whatever their kind: they are for us, and the shipped configurations take them from what goes on. */
+export const asking = Object.values(headers).flatMap(({ method, target }) => [method, target]);
+
+const refused = new Set<string>(overriding);
+const misspelt = new Set<string>([...overriding, ...asking]);
+
+/**
+ * The header by which the caller would have the server behind see another request; of those with underscores, which WSGI and CGI
+ * take for hyphens (RFC 3875 §4.1.18), also one that could pass for a proxy's. Undefined without one.
+ */
+export function overridingHeader(headerNames: readonly string[]): string | undefined {
+  return headerNames.find((name) => {
+    const lower = name.toLowerCase();
+    return refused.has(lower) || (lower.includes('_') && misspelt.has(lower.replaceAll('_', '-')));
+  });
 }

@@ -8,6 +8,11 @@ function tooLarge(maxBytes: number): Problem {
   });
 }
 
+/** RFC 9112 §6.3; without one, our listeners never tell of its end. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+}
+
 /** Stops reading at the limit, but leaves the connection open for the answer. */
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -51,6 +56,7 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
  */
 export async function readLimited(ctx: Context, maxBytes: number): Promise<Buffer> {
   try {
+    if (!hasBody(ctx.req)) return Buffer.alloc(0);
     if (Number(ctx.get('Content-Length')) > maxBytes) throw tooLarge(maxBytes);
     return await readBody(ctx.req, maxBytes);
   } catch (error) {

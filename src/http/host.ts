@@ -19,8 +19,9 @@ function hostLines(request: IncomingMessage): string[] {
   const { rawHeaders } = request;
   const values: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const [name = '', value = ''] = [rawHeaders[index], rawHeaders[index + 1]];
-    if (name.length === 4 && name.toLowerCase() === 'host') values.push(value);
+    const name = rawHeaders[index];
+    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue;
+    values.push(rawHeaders[index + 1] ?? '');
   }
   return values;
 }
@@ -42,8 +43,12 @@ function targetOf(request: IncomingMessage): { host: string; path: string } | un
   return { host, path: path ?? '/' };
 }
 
+function isHost(host: string, expected: string): boolean {
+  return host === expected || canonicalHost(host) === expected;
+}
+
 function rejectOtherHosts(named: readonly string[], expected: string): void {
-  if (named.length > 0 && named.every((host) => canonicalHost(host) === expected)) return;
+  if (named.length > 0 && named.every((host) => isHost(host, expected))) return;
   const seen = named.join(', ').slice(0, 256);
   throw new Problem('misdirected_request', { detail: `asked for "${seen}" at ${expected}` });
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
 import type { RequestContext } from '../observability/request-context.ts';
+import { createNotes } from '../observability/request-notes.ts';
 
 /** The two doors: `public` for browsers and clients with keys or secrets, `mtls` for clients with certificates. */
 export type ListenerName = RequestContext['listener'];
@@ -17,7 +18,7 @@ export function nameListener(server: Server, name: ListenerName): void {
   server.prependListener('secureConnection', remember);
 }
 
-const doors = new WeakMap<Pick<IncomingMessage, 'socket'>, ListenerName>();
+const doors = createNotes<Pick<IncomingMessage, 'socket'>, ListenerName>();
 
 /** Says for which door a request is that a proxy brought: its connection tells of the proxy only. */
 export function nameDoor(request: Pick<IncomingMessage, 'socket'>, name: ListenerName): void {
@@ -26,5 +27,5 @@ export function nameDoor(request: Pick<IncomingMessage, 'socket'>, name: Listene
 
 /** The door of a request; undefined when its server was never named. */
 export function listenerOf(request: Pick<IncomingMessage, 'socket'>): ListenerName | undefined {
-  return doors.get(request) ?? names.get(request.socket);
+  return doors.of(request) ?? names.get(request.socket);
 }

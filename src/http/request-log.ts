@@ -42,8 +42,10 @@ function contextOf(ctx: Context): RequestContext {
 /** FAPI 1.0 Part 1 §6.2.1: the caller's x-fapi-interaction-id comes back; ours is x-request-id. */
 function echoIdentifiers(ctx: Context, requestId: string): void {
   ctx.res.setHeader('X-Request-Id', requestId);
-  const interactionId = ctx.get('X-Fapi-Interaction-Id');
-  if (uuid.test(interactionId)) ctx.set('X-Fapi-Interaction-Id', interactionId);
+  const interactionId = ctx.req.headers['x-fapi-interaction-id'];
+  if (typeof interactionId === 'string' && uuid.test(interactionId)) {
+    ctx.set('X-Fapi-Interaction-Id', interactionId);
+  }
 }
 
 /** What the request's line tells of the audit; what is recorded from now on has a line of its own. */

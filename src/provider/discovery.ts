@@ -67,7 +67,7 @@ const documents: Partial<Record<string, 'jwks' | 'discovery'>> = {
 
 interface Document {
   body: Buffer;
-  etag: string;
+  headers: readonly (readonly [string, string])[];
 }
 
 /**
@@ -98,18 +98,22 @@ export function withRememberedMetadata(engine: Koa.Middleware): Koa.Middleware {
 
 function documentOf(json: unknown): Document {
   const body = Buffer.from(JSON.stringify(json));
-  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+  const headers = {
+    'Access-Control-Allow-Origin': '*',
+    'Cache-Control': `public, max-age=${String(cacheSeconds)}`,
+    ETag: `"${createHash('sha256').update(body).digest('base64url')}"`,
+    'Content-Type': 'application/json; charset=utf-8',
+  };
+  return { body, headers: Object.entries(headers) };
 }
 
-function answerWith(ctx: Koa.Context, { body, etag }: Document): void {
-  ctx.remove('Vary'); // the engine repeats Origin; to everybody it is the same
-  ctx.set('Access-Control-Allow-Origin', '*');
-  ctx.set('Cache-Control', `public, max-age=${String(cacheSeconds)}`);
-  ctx.set('ETag', etag);
+function answerWith(ctx: Koa.Context, { body, headers }: Document): void {
+  const { req, res } = ctx;
+  res.removeHeader('Vary'); // the engine repeats Origin; to everybody it is the same
+  for (const [name, value] of headers) res.setHeader(name, value);
   ctx.status = 200;
-  ctx.type = 'application/json; charset=utf-8';
   ctx.body = body;
-  if (!ctx.fresh) return;
+  if (req.headers['if-none-match'] === undefined || !ctx.fresh) return;
   ctx.status = 304;
   ctx.body = null;
 }

@@ -17,7 +17,11 @@ const forPrograms = new Set<string>([
 
 /** Whether a path is an endpoint that no browser shows: RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 7662 §2.3 want JSON. */
 export function isForPrograms(path: string): boolean {
-  return forPrograms.has(path) || programPaths.some((one) => `${path}/`.startsWith(`${one}/`));
+  return forPrograms.has(path) || programPaths.some((one) => isAtOrBelow(path, one));
+}
+
+function isAtOrBelow(path: string, top: string): boolean {
+  return path.startsWith(top) && (path.length === top.length || path[top.length] === '/');
 }
 
 /** Whether a path is of an API of our own. */

@@ -4,7 +4,7 @@ import type { AuditEntry, AuditEventType } from '../audit/events.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { RequestContext } from '../observability/request-context.ts';
 import { proofReplayed } from './requests/dpop.ts';
-import { sha256 } from '../security/secrets.ts';
+import { sha256Text } from '../security/secrets.ts';
 import { codeOf } from './error-codes.ts';
 import { tooManyRequests } from './clients/limited-clients.ts';
 import type { Recorder } from './ports.ts';
@@ -117,7 +117,7 @@ function recordTokens(provider: Provider, { metrics }: Dependencies, record: Rec
 function tokenFacts(token: AccessToken | ClientCredentials, format: 'jwt' | 'opaque') {
   return {
     jti: format === 'jwt' ? token.jti : undefined,
-    digest: sha256(token.jti).toString('base64url'),
+    digest: sha256Text(token.jti),
     consent: token.extra?.['consent_id'],
     audience: token.aud,
     scope: token.scope,

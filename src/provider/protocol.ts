@@ -1,4 +1,5 @@
 import { withoutClosedClaims } from './pages/accounts.ts';
+import { webOriginOf } from '../security/web-origin.ts';
 import type { Share } from './ports.ts';
 import { rejectUnreachableAcr } from './pages/authentication-context.ts';
 import { routes } from './routes.ts';
@@ -37,7 +38,7 @@ export function protocolShare(cookieKeys: readonly string[]): Share {
     // RFC 9700 §2.6: no CORS at the authorization endpoint; tokens only for browser clients' own origins.
     clientBasedCORS: (ctx, origin, client) =>
       ctx.oidc.route === 'userinfo' || client.clientAuthMethod === 'none'
-        ? (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+        ? (client.redirectUris ?? []).some((uri) => webOriginOf(uri) === origin)
         : false,
     features: {
       backchannelLogout: { enabled: true },

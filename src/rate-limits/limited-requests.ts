@@ -1,4 +1,5 @@
 import type { RequestContext } from '../observability/request-context.ts';
+import { createNotes } from '../observability/request-notes.ts';
 import type { EndpointGroup } from './policy.ts';
 import type { Judged, Judgement, RequestLimits, Subjects } from './request-limits.ts';
 import type { SubjectKind } from './rule.ts';
@@ -29,10 +30,11 @@ const proofs: readonly SubjectKind[] = ['client', 'api-key'];
 
 /** Remembers for each request what the rules said, for its headers, and for what is taken back. */
 export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
-  const requests = new WeakMap<RequestContext, Limited>();
+  const requests = createNotes<RequestContext, Limited>();
 
   function keep(limited: Limited, { judged, refusedBy }: Judgement): Judged | undefined {
-    limited.judged.push(...judged);
+    if (limited.judged.length === 0) limited.judged = judged;
+    else limited.judged.push(...judged);
     if (refusedBy !== undefined) limited.judged.push(refusedBy);
     return refusedBy;
   }
@@ -51,11 +53,11 @@ export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
       return ask(limited, group, { address: network, everyone: '' });
     },
     also(request, group, network) {
-      const limited = request && requests.get(request);
+      const limited = request && requests.of(request);
       return limited && ask(limited, group, { address: network, everyone: '' });
     },
     name(request, kind, subject) {
-      const limited = request && requests.get(request);
+      const limited = request && requests.of(request);
       if (limited === undefined) return undefined;
       const isKnown = limited.judged.some(
         (one) => one.rule.per === kind && one.subject === subject,
@@ -63,7 +65,7 @@ export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
       return isKnown ? undefined : ask(limited, limited.group, { [kind]: subject });
     },
     disprove(request, kind) {
-      const limited = request && requests.get(request);
+      const limited = request && requests.of(request);
       if (limited === undefined) return;
       const mistaken = limited.judged.filter(
         ({ rule, verdict }) => rule.per === kind && verdict.allowed,
@@ -72,10 +74,13 @@ export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
       limited.judged = limited.judged.filter((one) => !mistaken.includes(one));
     },
     end(request, isWell) {
-      const { judged = [] } = requests.get(request) ?? {};
-      const counted = judged.filter(({ verdict }) => verdict.allowed);
-      if (!isWell && !counted.some(({ rule }) => proofs.includes(rule.per))) return judged;
-      const forgiven = counted.filter(({ rule }) => rule.counts === 'failures');
+      const { judged = [] } = requests.of(request) ?? {};
+      const isProof = ({ rule, verdict }: Judged) => verdict.allowed && proofs.includes(rule.per);
+      if (!isWell && !judged.some(isProof)) return judged;
+      const isForgiven = ({ rule, verdict }: Judged) =>
+        verdict.allowed && rule.counts === 'failures';
+      const forgiven = judged.filter(isForgiven);
+      if (forgiven.length === 0) return judged;
       limits.giveBack(forgiven);
       return judged.filter((one) => !forgiven.includes(one));
     },

@@ -30,22 +30,23 @@ export interface LimiterOptions {
 /** A limiter. */
 export function createLimiter({ clock, maxSubjects, shared: sharing }: LimiterOptions): Limiter {
   const entries = new LRUCache<string, Entry>({ max: maxSubjects });
-  const meters = new WeakMap<Rule, Meter>();
+  const meters = new WeakMap<Rule, Metered>();
   const now = () => clock.now().getTime();
   const shared = sharing && createSharedCounts(sharing, now);
 
-  function meterFor(rule: Rule): Meter {
+  function meteredBy(rule: Rule): Metered {
     const known = meters.get(rule);
     if (known !== undefined) return known;
-    const meter = meterOf(rule);
-    meters.set(rule, meter);
-    return meter;
+    const metered = { meter: meterOf(rule), subject: '', name: '' };
+    meters.set(rule, metered);
+    return metered;
   }
 
   /** As it is at this moment. */
   function entryFor(rule: Rule, subject: string, nowMs: number): Entry {
-    const meter = meterFor(rule);
-    const name = `${rule.name} ${meter.shape} ${subject}`;
+    const metered = meteredBy(rule);
+    const { meter } = metered;
+    const name = nameOf(metered, rule, subject);
     const known = entries.get(name);
     if (known !== undefined) {
       moveOn(meter, known.count, nowMs);
@@ -75,4 +76,19 @@ export function createLimiter({ clock, maxSubjects, shared: sharing }: LimiterOp
       await shared?.close();
     },
   };
+}
+
+/** How a rule counts, and the subject that it was asked about last: what one request counted, it often gives back. */
+interface Metered {
+  meter: Meter;
+  subject: string;
+  name: string;
+}
+
+function nameOf(last: Metered, rule: Rule, subject: string): string {
+  if (last.name === '' || last.subject !== subject) {
+    last.subject = subject;
+    last.name = `${rule.name} ${last.meter.shape} ${subject}`;
+  }
+  return last.name;
 }

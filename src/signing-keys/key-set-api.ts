@@ -41,6 +41,8 @@ interface Dependencies {
 
 /** A reader that comes again sooner is not written down again, unless the key set is another one. */
 const rememberMs = 60_000;
+/** How exactly: without it every millisecond in which somebody comes gets a timer of its own. */
+const exactMs = 1000;
 
 /**
  * Notes who fetches the key set, so that promotion can wait for them. A resource server is proven by the query parameter
@@ -49,14 +51,18 @@ const rememberMs = 60_000;
  */
 export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
   const { path, kids, readers, clock, logger } = deps;
-  const remembered = new LRUCache<string, string>({ max: 5000, ttl: rememberMs });
+  const remembered = new LRUCache<string, string>({
+    ...{ max: 5000, ttl: rememberMs, ttlResolution: exactMs },
+  });
+  const isConfigured = createAddressSet(deps.addresses);
 
   async function note(ctx: Koa.Context, seen: readonly string[]): Promise<void> {
-    const reader = await readerOf(ctx, deps);
+    const reader = await readerOf(ctx, { ...deps, isConfigured });
     if (reader === undefined) return;
     const name = `${reader.kind} ${reader.name}`;
-    if (remembered.get(name) === seen.join()) return;
-    remembered.set(name, seen.join());
+    const set = seen.join();
+    if (remembered.get(name) === set) return;
+    remembered.set(name, set);
     await readers.record(reader, seen, clock.now());
   }
 
@@ -76,17 +82,28 @@ export function recordKeySetReaders(deps: Dependencies): Koa.Middleware {
       : (next() as Promise<void>);
 }
 
-async function readerOf(ctx: Koa.Context, deps: Dependencies): Promise<Reader | undefined> {
+interface Recognition extends Dependencies {
+  isConfigured: (address: string) => boolean;
+}
+
+async function readerOf(ctx: Koa.Context, deps: Recognition): Promise<Reader | undefined> {
   const presented = deps.certificates.of(ctx.req);
   const certificate = presented?.chainTrusted === true ? presented : undefined;
-  const named = ctx.query['resource_server'];
-  const label = typeof named === 'string' ? await labelOf(named, certificate, deps) : undefined;
+  const named = nameIn(ctx);
+  const label = named === undefined ? undefined : await labelOf(named, certificate, deps);
   if (label?.kind === 'resource-server') return label;
   const address = currentRequest()?.address;
-  if (address !== undefined && isConfigured(address, deps)) {
+  if (address !== undefined && deps.isConfigured(address)) {
     return { kind: 'configured-address', name: address };
   }
   return label ?? strangerOf(certificate, address);
+}
+
+/** Parsed only where there is something to parse. */
+function nameIn(ctx: Koa.Context): string | undefined {
+  if (ctx.querystring === '') return undefined;
+  const named = ctx.query['resource_server'];
+  return typeof named === 'string' ? named : undefined;
 }
 
 function strangerOf(
@@ -117,7 +134,8 @@ async function labelOf(
 }
 
 /** Each form of an IPv6 address is the same one. */
-function isConfigured(address: string, { addresses }: Dependencies): boolean {
-  const bytes = ipAddressBytes(address);
-  return bytes !== undefined && addresses.some((one) => ipAddressBytes(one) === bytes);
+function createAddressSet(addresses: readonly string[]): (address: string) => boolean {
+  const known = new Set(addresses.flatMap((address) => ipAddressBytes(address) ?? []));
+  if (known.size === 0) return () => false;
+  return (address) => known.has(ipAddressBytes(address) ?? '');
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { createNotes } from '../observability/request-notes.ts';
 import { Problem } from '../problem.ts';
 import { clientCertificateOf, judgeCertificate } from './client-certificate.ts';
 import type { ClientCertificate } from './client-certificate.ts';
@@ -73,6 +74,7 @@ export interface CertificateSource {
  */
 const goodMs = 1000;
 const good = { status: 'good' } as const;
+const notProxied: Arrival = { proxied: false };
 
 /** Creates the source. A proxy's own certificate is never the client's. */
 export function createCertificateSource(deps: CertificateSourceDependencies): CertificateSource {
@@ -80,12 +82,12 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
   const recognise = createProxyAuthentication(proxies, clock);
   const report = createDropReport(deps);
   const forwarded = forwardedBy(deps, report);
-  const proxied = new WeakMap<IncomingMessage, { lines: HeaderLines; proxy: RecognisedProxy }>();
-  const certificates = new WeakMap<IncomingMessage, ClientCertificate>();
+  const proxied = createNotes<IncomingMessage, { lines: HeaderLines; proxy: RecognisedProxy }>();
+  const certificates = createNotes<IncomingMessage, ClientCertificate>();
   const foundGood = new WeakMap<X509Certificate, number>();
 
   function find(request: IncomingMessage, listener: string): ClientCertificate | undefined {
-    const by = proxied.get(request);
+    const by = proxied.of(request);
     if (by === undefined) return clientCertificateOf(request.socket, clock);
     const found = forwarded(addressOf(request), by.lines, listener === 'mtls');
     if (found !== undefined && !by.proxy.hasCertificate) {
@@ -117,8 +119,10 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
       const lines = takeForwardedHeaders(request);
       const proxy = recognise(request, lines);
       if (proxy === undefined) {
-        report(addressOf(request), [...lines.keys()].filter(isCertificateHeader), 'no_proxy');
-        return { proxied: false };
+        if (lines.size > 0) {
+          report(addressOf(request), [...lines.keys()].filter(isCertificateHeader), 'no_proxy');
+        }
+        return notProxied;
       }
       proxied.set(request, { lines, proxy });
       const address = forwardedAddress(proxies.addressHeader, lines, proxies.hops);
@@ -132,10 +136,12 @@ export function createCertificateSource(deps: CertificateSourceDependencies): Ce
         certificates.set(request, found);
         return undefined;
       }
-      return withRevocation(found).then((judged) => void certificates.set(request, judged));
+      return withRevocation(found).then((judged) => {
+        certificates.set(request, judged);
+      });
     },
 
-    of: (request) => certificates.get(request),
+    of: (request) => certificates.of(request),
   };
 }
 

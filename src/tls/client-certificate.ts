@@ -34,6 +34,8 @@ export interface CertificateFacts {
   readonly chainRefusals: readonly string[];
   /** What speaks against itself. */
   readonly defects: readonly string[];
+  /** What is to be said of it within its validity period. */
+  readonly standing: ClientCertificate;
 }
 
 /**
@@ -55,24 +57,34 @@ export function certificateFacts(
   chain: readonly X509Certificate[],
   chainRefusals: readonly string[],
 ): CertificateFacts {
-  return {
+  // Only here: `openssl req -x509` marks every self-signed certificate as an authority.
+  const refusals = certificate.ca ? [...chainRefusals, authorityRefusal] : chainRefusals;
+  const facts = {
     certificate,
     thumbprint: certificateThumbprint(certificate),
     chain,
     validFromDate: certificate.validFromDate,
     validToDate: certificate.validToDate,
-    // Only here: `openssl req -x509` marks every self-signed certificate as an authority.
-    chainRefusals: certificate.ca ? [...chainRefusals, authorityRefusal] : chainRefusals,
+    chainRefusals: refusals,
     defects: [...purposeDefects(certificate), ...keyDefects(certificate.publicKey)],
   };
+  return { ...facts, standing: judged(facts, []) };
 }
 
 const authorityRefusal = 'the certificate of an authority is not for clients';
 
 /** The certificate at the present moment. */
 export function judgeCertificate(facts: CertificateFacts, clock: Clock): ClientCertificate {
+  const untimely = validityDefects(facts, clock.now());
+  return untimely.length === 0 ? facts.standing : judged(facts, untimely);
+}
+
+function judged(
+  facts: Omit<CertificateFacts, 'standing'>,
+  untimely: readonly string[],
+): ClientCertificate {
   const { certificate, thumbprint, chain } = facts;
-  const defects = [...validityDefects(facts, clock.now()), ...facts.defects];
+  const defects = [...untimely, ...facts.defects];
   const refusals = [...facts.chainRefusals, ...defects];
   return {
     certificate,

@@ -138,6 +138,8 @@ function createListener(
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       maxHeaderSize: limits.maxHeaderBytes,
+      // A tenth of what a GET costs: nothing waits for the end of a body that is not there.
+      optimizeEmptyRequests: true,
       // Node looks for late requests this often; its default of 30 s would stretch every timeout.
       connectionsCheckingInterval: 1000,
     },

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { createNotes } from '../observability/request-notes.ts';
 import type { CertificateSource } from './certificate-source.ts';
 
 /** A certificate source whose truststore can be exchanged while requests are under way. */
@@ -13,8 +14,8 @@ export function createRenewableCertificateSource(
   clientTruststore: string,
 ): RenewableCertificateSource {
   let current = build(clientTruststore);
-  const received = new WeakMap<IncomingMessage, CertificateSource>();
-  const sourceOf = (request: IncomingMessage) => received.get(request) ?? current;
+  const received = createNotes<IncomingMessage, CertificateSource>();
+  const sourceOf = (request: IncomingMessage) => received.of(request) ?? current;
 
   return {
     receive(request) {

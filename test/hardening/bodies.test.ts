@@ -87,6 +87,13 @@ describe('A body of another type', () => {
   });
 });
 
+it('A body that is not there, not even by a length, is not waited for', async () => {
+  await expectRefused((path, own) => {
+    const headers = { ...own, 'Content-Type': 'application/x-www-form-urlencoded' };
+    return rawRequest(server, `POST ${path}`, { headers });
+  });
+});
+
 describe('A body that is not what it says', () => {
   it.each(['gzip', 'deflate', 'br', 'zstd', 'compress', 'gzip, gzip', 'x'])(
     'of the coding %s is not decoded',

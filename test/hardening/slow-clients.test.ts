@@ -102,7 +102,10 @@ describe('A listener', () => {
     const options = { certificatePem, privateKeyPem, limits, logger: silentLogger };
     return servers.listen(
       createPublicListener(options, (request, response) => {
-        request.resume().on('end', () => response.end('done'));
+        const answer = () => response.end('done');
+        // There is no end to wait for where there is no body.
+        if (request.readableEnded) answer();
+        else request.resume().on('end', answer);
       }),
     );
   }

@@ -71,6 +71,32 @@ describe('a log line', () => {
     expect(line?.['at']).not.toBe('never');
   });
 
+  it('has each member once, also where fields are called like those of its request', async () => {
+    const { logger, lines, raw } = recordingLogger();
+    runWithRequest(request, () => {
+      logger.info('asked', { address: '192.0.2.9', nothing: undefined });
+      logger.info('empty');
+    });
+    const [asked, empty] = await lines();
+    expect(asked).toMatchObject({ requestId: request.requestId, address: '192.0.2.9' });
+    expect(empty).toMatchObject({ requestId: request.requestId, address: request.address });
+    expect((await raw()).match(/"address":/g)).toHaveLength(2);
+  });
+
+  it('tells the time of its own millisecond', async () => {
+    const { stream, text } = recordingStream();
+    const times = [
+      '2026-11-22T10:00:00.001Z',
+      '2026-11-22T10:00:00.001Z',
+      '2026-11-22T10:00:00.002Z',
+    ];
+    const clock = { now: () => new Date(times.shift() ?? '') };
+    const logger = createLogger({ level: 'info', format: 'json', destination: stream, clock });
+    for (const message of ['one', 'two', 'three']) logger.info(message);
+    await tick();
+    expect(text().match(/00\.00\dZ/g)).toEqual(['00.001Z', '00.001Z', '00.002Z']);
+  });
+
   it('is left out below the level', async () => {
     const { stream, text } = recordingStream();
     const logger = createLogger({ level: 'warn', format: 'text', destination: stream });

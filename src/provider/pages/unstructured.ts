@@ -1,10 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type Koa from 'koa';
+import { bounds } from '../../bounds.ts';
 import { Problem } from '../../problem.ts';
 import { structuredTokenMark } from '../tokens/jwt-access-tokens.ts';
-
-/** What oidc-provider itself accepts at most (its selective_body.js). */
-const maxBodyBytes = 56 * 1024;
 
 /**
  * Marks a JWT in the `token` parameter of introspection and revocation requests (see jwt-access-tokens.ts), so that
@@ -24,7 +22,7 @@ function readBody(request: IncomingMessage): Promise<string> {
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > maxBodyBytes) reject(new Problem('payload_too_large'));
+      if (size > bounds.protocolForms.maxBytes) reject(new Problem('payload_too_large'));
       else chunks.push(chunk);
     });
     request.once('end', () => {

@@ -19,10 +19,10 @@ const certificateHeaderNames: readonly string[] = [
   ...['x-apigw-client-cert', 'x-mtls-client-cert', 'sec-client-x509-cert'],
 ];
 
-/** Where proxies put what they know of the request besides; nothing here may be read by anything else. */
+/** Where proxies put what they know of the request besides; nothing here may be read by anything else. The edge looks for others. */
 const requestHeaderNames: readonly string[] = [
   ...['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'],
-  ...['x-forwarded-port', 'x-forwarded-prefix', 'x-real-ip', 'x-client-ip', 'true-client-ip'],
+  ...['x-forwarded-port', 'x-real-ip', 'x-client-ip', 'true-client-ip'],
 ];
 
 /** What proves a proxy: the second is the one name that AWS WAF can set. */
@@ -44,9 +44,9 @@ function isTaken(name: string): boolean {
   return taken.has(name.includes('_') ? plainName(name) : name);
 }
 
-/** Whether a header tells of a client's certificate. */
+/** Whether a header, in lower case, tells of a client's certificate. */
 export function isCertificateHeader(name: string): boolean {
-  return aboutCertificates.has(plainName(name));
+  return aboutCertificates.has(name.includes('_') ? plainName(name) : name);
 }
 
 const nothing: HeaderLines = new Map();

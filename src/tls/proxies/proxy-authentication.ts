@@ -1,6 +1,7 @@
-import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
+import { hash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIPv6 } from 'node:net';
+import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../clock.ts';
 import { Problem } from '../../problem.ts';
@@ -52,6 +53,7 @@ export function createProxyAuthentication(trust: ProxyTrust, clock: Clock): Reco
   const networks = networksOf(trust.networks);
   const secrets = trust.secrets.map(digest);
   const verdicts = new WeakMap<TLSSocket, CertificateVerdict>();
+  const listed = new WeakMap<Socket, boolean>();
 
   /** Why the certificate of a proxies' authority does not do; undefined without such a certificate. */
   function certificateReasons(socket: unknown): readonly string[] | undefined {
@@ -75,25 +77,32 @@ export function createProxyAuthentication(trust: ProxyTrust, clock: Clock): Reco
     return { certificate, reasons: [...unnamed, ...purposeDefects(certificate)] };
   }
 
-  function isListed(address: string | undefined): boolean {
-    if (address === undefined || trust.networks.length === 0) return false;
-    const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-    return networks.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+  /** A connection comes from one address as long as it lasts. */
+  function isListed(socket: Socket): boolean {
+    const known = listed.get(socket);
+    if (known !== undefined) return known;
+    const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '');
+    const isOurs =
+      address !== undefined && networks.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+    listed.set(socket, isOurs);
+    return isOurs;
   }
 
   /** Every secret is compared, so that the time does not tell which one was nearer. */
-  function knowsSecret(lines: HeaderLines): boolean {
-    const given = proxySecretHeaders.flatMap((name) => lines.get(name) ?? []);
-    const [only = '', second] = given;
-    const matches = secrets.filter((secret) => timingSafeEqual(secret, digest(only)));
-    return second === undefined && matches.length > 0;
+  function isSecret(given: string): boolean {
+    const presented = digest(given);
+    return secrets.filter((secret) => timingSafeEqual(secret, presented)).length > 0;
   }
 
   return function recogniseProxy(request, lines) {
     const reasons = certificateReasons(request.socket);
     const hasCertificate = reasons !== undefined;
     if (reasons?.length === 0) return { hasCertificate };
-    if (isListed(request.socket.remoteAddress) && knowsSecret(lines)) return { hasCertificate };
+    // First of all whether there is one: most requests come from no proxy, and pass here too.
+    const secret = onlySecretIn(lines);
+    if (secret !== undefined && isListed(request.socket) && isSecret(secret)) {
+      return { hasCertificate };
+    }
     if (reasons === undefined) return undefined;
     throw new Problem('invalid_request', {
       detail: `a proxy's certificate: ${reasons.join(', ')}`,
@@ -121,6 +130,13 @@ function networksOf(networks: readonly string[]): BlockList {
   return list;
 }
 
+/** Undefined for none, and for several: they are the words of two hands. */
+function onlySecretIn(lines: HeaderLines): string | undefined {
+  if (lines.size === 0) return undefined;
+  const [only, second] = proxySecretHeaders.flatMap((name) => lines.get(name) ?? []);
+  return second === undefined ? only : undefined;
+}
+
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
