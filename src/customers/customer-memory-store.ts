@@ -17,14 +17,14 @@ export interface CustomerMemory {
 const maxRemembered = 20_000;
 
 /**
- * Remembers customers while changes are heard, and no longer than a minute; who is not there is not remembered, as ids come
- * from our own tokens. `read` must ask the database: what a request has read before may be older than a change that was heard.
+ * Remembers customers while changes are heard, and no longer than a minute. `read` must ask the database: what a request has
+ * read before may be older than a change that was heard.
  */
 export function createCustomerMemory(
   read: (id: string) => Promise<Customer | undefined>,
   changes: ChangeSource,
 ): CustomerMemory {
-  const cache = new LRUCache<string, CustomerInUse>({
+  const cache = new LRUCache<string, CustomerInUse | 'absent'>({
     max: maxRemembered,
     ttl: memoryMs(changes),
     ttlResolution: 0, // else each millisecond in which it is asked sets a timer
@@ -32,7 +32,7 @@ export function createCustomerMemory(
     async fetchMethod(customerId, _stale, { options }) {
       options.ttl = memoryMs(changes);
       const found = await read(customerId);
-      if (found === undefined) return undefined;
+      if (found === undefined) return 'absent'; // a look-up without a value would fail when a change overtakes it
       const { id, profile, status } = found;
       return { id, profile, status };
     },
@@ -42,8 +42,10 @@ export function createCustomerMemory(
     else cache.delete(id);
   });
   return {
-    // A look-up that a change overtakes is dropped by the cache: then the database is asked again.
-    recall: async (id) => cache.get(id) ?? (await cache.fetch(id)) ?? (await read(id)),
+    async recall(id) {
+      const found = cache.get(id) ?? (await cache.fetch(id));
+      return found === 'absent' ? undefined : found;
+    },
     forget(id) {
       cache.delete(id);
     },

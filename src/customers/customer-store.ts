@@ -175,6 +175,7 @@ function createWriter(
         status,
       };
       const { count } = await prisma.customer.createMany({ data: [data], skipDuplicates: true });
+      forget(id);
       if (count === 0) throw new Problem('customer_exists', { detail: profile.username });
     },
 

@@ -10,7 +10,7 @@ export interface RepeatedWork {
 interface Options {
   /** Should stop early when `signal` says so. */
   run: (signal: AbortSignal) => Promise<unknown>;
-  /** Told of a run that failed; the next one comes all the same. */
+  /** Told of a run that failed; the next one comes all the same. Must not throw. */
   onFailure: (error: unknown) => void;
   /** Time from the end of one run to the next. */
   intervalMs: number;
@@ -29,7 +29,11 @@ export function createRepeatedWork({ run, onFailure, intervalMs, first }: Option
   async function runUntilStopped(): Promise<void> {
     if (first === 'later') await pause();
     while (!signal.aborted) {
-      await run(signal).catch(onFailure);
+      try {
+        await run(signal);
+      } catch (error) {
+        onFailure(error);
+      }
       await pause();
     }
   }

@@ -119,10 +119,32 @@ describe('A customer whose tokens are in use', () => {
     expect((await recalled())?.status).toBe('suspended');
   });
 
-  it('is asked for again where nobody is there: absence is not remembered', async () => {
+  it('is known within a second of being added, also where nobody was before', async () => {
     const id = randomUUID();
     expect(await reader.recall(id)).toBeUndefined();
     await writer.insert({ ...customer, id, profile: { username: randomUUID() } });
-    expect((await reader.recall(id))?.status).toBe('active');
+    await vi.waitFor(async () => {
+      expect((await reader.recall(id))?.status).toBe('active');
+    }, aSecond);
+    const own = randomUUID();
+    expect(await reader.recall(own)).toBeUndefined();
+    await reader.insert({ ...customer, id: own, profile: { username: randomUUID() } });
+    expect((await reader.recall(own))?.status).toBe('active');
+  });
+
+  it('who is not there is nobody also when a change overtakes the reading', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    hold = promise;
+    const asked = randomUUID();
+    const early = reader.recall(asked);
+    const forgotten = vi.fn();
+    changes.subscribe('customers', forgotten);
+    await vi.waitUntil(() => reads === 1, aSecond);
+    await writer.insert({ ...customer, id: asked, profile: { username: randomUUID() } });
+    await vi.waitUntil(() => forgotten.mock.calls.flat().includes(asked), aSecond);
+    hold = undefined;
+    resolve(undefined);
+    expect(await early).toBeUndefined();
+    expect((await reader.recall(asked))?.status).toBe('active');
   });
 });

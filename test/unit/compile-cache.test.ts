@@ -21,7 +21,7 @@ async function folderOf(environment: Record<string, string>): Promise<string> {
 
 describe('What Node compiles', () => {
   it('is kept beside the packages, where nobody writes who could not replace these', async () => {
-    const kept = path.join(root, 'node_modules', '.cache', 'countersign');
+    const kept = path.join(root, 'node_modules', '.countersign');
     expect(path.dirname(await folderOf({}))).toBe(kept);
   });
 

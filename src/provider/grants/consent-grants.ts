@@ -105,7 +105,9 @@ export function addMissing(
   { prompt, params }: Pick<Interaction, 'prompt' | 'params'>,
 ): void {
   const { resource } = params;
-  if (grant.managedId !== undefined && typeof resource === 'string') grant.lastResource = resource;
+  if (grant.managedId !== undefined) {
+    grant.lastResource = typeof resource === 'string' ? resource : undefined;
+  }
   const missing = prompt.details as Missing;
   if (missing.missingOIDCScope !== undefined) {
     grant.addOIDCScope(missing.missingOIDCScope.join(' '));
