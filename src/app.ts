@@ -113,7 +113,7 @@ function stepsOf(settings: AppSettings, deps: AppDependencies, parts: StepParts)
       isForPrograms,
       isApi,
     }),
-    boundTime(settings.requestTimeMs), // before anything that may wait for somebody
+    boundTime(settings.requestTimeMs, deps.logger), // before anything that may wait for somebody
     receiveFromProxies(certificates, hostsOf(settings)), // before anything reads what only proxies may say
     ...edgeSteps(settings, { ...deps, ...parts }), // before hosts are pinned: Envoy sends its caller's
     pinHost(hostsOf(settings)), // before anything that builds a URL

@@ -58,6 +58,7 @@ export const problems = {
   migration_refused: 'The database schema does not fit this version.',
   embedded_database_failed: 'The embedded database did not start.',
   temporarily_unavailable: 'The service is not available at the moment.',
+  request_given_up: 'The service is not available at the moment.',
   server_error: 'Something went wrong on our side.',
 } as const;
 

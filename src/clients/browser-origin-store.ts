@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { memoryMs } from '../database/changes.ts';
 import type { ChangeSource } from '../database/changes.ts';
 import type { Sql, Statement } from '../database/sql.ts';
+import { runWithoutRequest } from '../observability/request-context.ts';
 import { webOriginOf } from '../security/web-origin.ts';
 import { createOriginIndex } from './origin-index.ts';
 import type { ClientOrigins } from './origin-index.ts';
@@ -37,13 +39,22 @@ const some: Statement = { name: 'client-origins-some', text: `${columns} AND id 
 const maxChanged = 500;
 
 /**
+ * Milliseconds for which all are remembered while changes are not heard. Everybody may ask, so it is no shorter: parsing all
+ * takes some 5 µs per client.
+ */
+const unheardMs = 5000;
+
+/** So many are parsed at once, in some milliseconds; then others have their turn. */
+const rowsAtOnce = 1000;
+
+/**
  * The origins of all active clients in memory: asking for one costs no statement, whatever it is. Clients that changed are
- * read again at the next question; all of them when changes may have been missed.
+ * read again at the next question; all of them when changes may have been missed, and each 5 s while they are not heard.
  */
 export function createBrowserOrigins({ sql, changes }: Dependencies): BrowserOrigins {
-  const index = createOriginIndex();
+  let index = createOriginIndex();
   let changed: Set<string> | 'all' = 'all';
-  let readAt = 0;
+  let readAt = -Infinity;
   let reading: Promise<void> | undefined;
 
   changes.subscribe('clients', (id) => {
@@ -52,20 +63,20 @@ export function createBrowserOrigins({ sql, changes }: Dependencies): BrowserOri
   });
 
   function dueNow(): readonly string[] | 'all' {
-    const isOld = performance.now() - readAt >= memoryMs(changes);
-    return isOld || changed === 'all' ? 'all' : [...changed];
+    const age = performance.now() - readAt;
+    // Whoever does not hear changes is told again and again that anything may have changed.
+    if (!changes.isLive()) return age >= unheardMs ? 'all' : [];
+    return age >= memoryMs(changes) || changed === 'all' ? 'all' : [...changed];
   }
 
   async function read(due: readonly string[] | 'all'): Promise<void> {
     changed = new Set();
     const startedAt = performance.now();
     try {
-      const rows = due === 'all' ? sql.rows<Row>(all, []) : sql.rows<Row>(some, [due]);
-      const clients = (await rows).map(originsOf);
       if (due === 'all') {
-        index.replaceAll(clients);
+        index = await indexOf(await sql.rows<Row>(all, []));
         readAt = startedAt;
-      } else index.replace(due, clients);
+      } else index.replace(due, (await sql.rows<Row>(some, [due])).map(originsOf));
     } catch (error) {
       changed = 'all';
       throw error;
@@ -73,7 +84,8 @@ export function createBrowserOrigins({ sql, changes }: Dependencies): BrowserOri
   }
 
   function readOnce(due: readonly string[] | 'all'): Promise<void> {
-    reading ??= read(due).finally(() => {
+    // It is shared, so it is nobody's in the log.
+    reading ??= runWithoutRequest(() => read(due)).finally(() => {
       reading = undefined;
     });
     return reading;
@@ -82,12 +94,21 @@ export function createBrowserOrigins({ sql, changes }: Dependencies): BrowserOri
   return {
     async has(origin, whose) {
       if (webOriginOf(origin) !== origin) return false;
-      await reading; // it began before this question, and may lack what was heard since
+      await reading?.catch(() => undefined); // it began before this question, and may lack what was heard since
       const due = dueNow();
       await (due.length > 0 ? readOnce(due) : reading);
       return index.has(origin, whose);
     },
   };
+}
+
+async function indexOf(rows: readonly Row[]): Promise<ReturnType<typeof createOriginIndex>> {
+  const index = createOriginIndex();
+  for (let from = 0; from < rows.length; from += rowsAtOnce) {
+    if (from > 0) await nextTurn();
+    index.replace([], rows.slice(from, from + rowsAtOnce).map(originsOf));
+  }
+  return index;
 }
 
 function originsOf({ id, redirectUris, isBrowser }: Row): ClientOrigins {

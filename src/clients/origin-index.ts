@@ -13,7 +13,7 @@ interface Owners {
   browser: number;
 }
 
-/** Origins by clients, and the other way round. */
+/** Origins by clients, and the other way round; empty at first. */
 export function createOriginIndex() {
   const clients = new Map<string, ClientOrigins>();
   const owners = new Map<string, Owners>();
@@ -34,12 +34,6 @@ export function createOriginIndex() {
 
   return {
     has: (origin: string, whose: keyof Owners): boolean => (owners.get(origin)?.[whose] ?? 0) > 0,
-
-    replaceAll(all: readonly ClientOrigins[]): void {
-      clients.clear();
-      owners.clear();
-      for (const client of all) put(client);
-    },
 
     /** `present` is what there is now of the clients with these ids. */
     replace(ids: readonly string[], present: readonly ClientOrigins[]): void {

@@ -99,6 +99,12 @@ const database: Rule = ({ databaseUrl, allowEmbeddedDatabase }) => [
     'DATABASE_URL is not set: name your Postgres, or set COUNTERSIGN_ALLOW_EMBEDDED_DATABASE=true',
 ];
 
+/** Or requests are given up of which the database would have told how they ended. */
+const requestTime: Rule = ({ requestSeconds, databaseTimeoutMs }) => [
+  requestSeconds * 1000 <= databaseTimeoutMs &&
+    `COUNTERSIGN_REQUEST_TIME is ${String(requestSeconds)} s, and the database may take ${String(databaseTimeoutMs)} ms for one statement: set it longer than COUNTERSIGN_DATABASE_TIMEOUT_MS`,
+];
+
 const signingKeys: Rule = (_configuration, { unusableKeys }) => [...unusableKeys];
 
 const rules: readonly Rule[] = [
@@ -108,6 +114,7 @@ const rules: readonly Rule[] = [
   secrets,
   certificates,
   database,
+  requestTime,
   signingKeys,
 ];
 

@@ -26,9 +26,12 @@ export function refuseStrangeOrigins({ endpoints, isKnown }: Options): Middlewar
       ctx.status = 204;
       return;
     }
-    await next();
-    ctx.remove('Access-Control-Allow-Origin');
-    ctx.remove('Access-Control-Expose-Headers');
+    try {
+      await next();
+    } finally {
+      ctx.remove('Access-Control-Allow-Origin');
+      ctx.remove('Access-Control-Expose-Headers');
+    }
   }
 
   const known = new Map(Object.entries(endpoints));

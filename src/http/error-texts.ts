@@ -2,7 +2,16 @@ import type { ProblemCode } from '../problem.ts';
 
 /** The situations that the error page tells apart; the texts are `error.<situation>.*`. */
 export type ErrorSituation =
-  'app' | 'ended' | 'missing' | 'refused' | 'server' | 'stale' | 'unavailable' | 'used' | 'wait';
+  | 'app'
+  | 'ended'
+  | 'missing'
+  | 'refused'
+  | 'server'
+  | 'stale'
+  | 'unavailable'
+  | 'unknown'
+  | 'used'
+  | 'wait';
 
 /** RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6, RFC 8707, RFC 9126 and what oidc-provider adds. */
 type OAuthErrorCode =
@@ -50,6 +59,7 @@ const situations = {
   misdirected_request: 'missing',
   not_found: 'missing',
   registration_not_supported: 'app',
+  request_given_up: 'unknown',
   request_not_supported: 'app',
   request_uri_not_supported: 'app',
   slow_down: 'wait',

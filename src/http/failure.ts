@@ -5,6 +5,8 @@ export interface Failure {
   /** The code that the caller sees. */
   code: ProblemCode;
   status: number;
+  /** The code that a page is about, where customers must be told more than programs. */
+  pageCode?: ProblemCode;
 }
 
 /** HTTP statuses (RFC 9110 §15, RFC 6585 §4) of failures; a new code doesn't compile until it has one. */
@@ -64,6 +66,7 @@ const statuses = {
   migration_refused: 500,
   embedded_database_failed: 500,
   temporarily_unavailable: 503,
+  request_given_up: 503,
   server_error: 500,
 } as const satisfies Record<ProblemCode, number>;
 
@@ -117,6 +120,9 @@ export function failureOf(
 ): Failure {
   const refusal = failureOfCaller(error);
   if (refusal !== undefined) return refusal;
+  if (error instanceof Problem && error.code === 'request_given_up') {
+    return { code: 'temporarily_unavailable', status: 503, pageCode: error.code };
+  }
   const isForNow = error instanceof Problem && statuses[error.code] === 503;
   return isForNow || causesOf(error).some(isDatabaseUnavailable)
     ? { code: 'temporarily_unavailable', status: 503 }

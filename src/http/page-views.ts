@@ -92,20 +92,26 @@ function consentView(data: ConsentData, scope: ViewScope): PageView {
   };
 }
 
-/** Where an earlier answer may have changed something, the page says only that this visit has not. */
+/**
+ * Where an earlier answer may have changed something, the page says only that this visit has not; where this visit may have,
+ * that nobody knows yet.
+ */
 const changedKeys: Partial<Record<ErrorSituation, TextKey>> = {
   ended: 'error.ended.changed',
   used: 'error.used.changed',
+  unknown: 'error.unknown.changed',
 };
 
 function errorView(data: ErrorData, { text }: ViewScope): PageView {
   const situation = situationOf(data.code);
+  const isUnknown = situation === 'unknown';
+  const isOwnPage = data.isOwnPage === true;
   return {
     title: text(`error.${situation}.title`),
     happened: text(`error.${situation}.happened`),
     changed: text(changedKeys[situation] ?? 'error.changed'),
-    now: text(data.isOwnPage === true ? 'error.account.now' : `error.${situation}.now`),
-    overview: data.isOwnPage === true ? overviewPath : undefined,
+    now: text(isOwnPage && !isUnknown ? 'error.account.now' : `error.${situation}.now`),
+    overview: isOwnPage || isUnknown ? overviewPath : undefined,
     reference: data.reference,
     backUrl: linkable(data.backUrl),
   };

@@ -84,7 +84,7 @@ async function pageOf(
 async function respond(
   ctx: Context,
   options: ProblemResponseOptions,
-  { code, status }: Failure,
+  { code, status, pageCode = code }: Failure,
 ): Promise<void> {
   ctx.body = null;
   for (const header of bodyHeaders) ctx.remove(header);
@@ -93,7 +93,7 @@ async function respond(
   ctx.vary('Accept');
   if (status === 503) ctx.set('Retry-After', String(retryAfterSeconds));
   const reference = currentRequest()?.requestId ?? 'none';
-  const html = await pageOf(ctx, options, { code, reference });
+  const html = await pageOf(ctx, options, { code: pageCode, reference });
   if (html !== undefined) {
     ctx.type = 'text/html; charset=utf-8';
     ctx.body = html;

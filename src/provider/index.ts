@@ -160,7 +160,7 @@ export function createProvider(
   rememberClients(provider, deps.clients); // around it: a client that is remembered was bounded before
   limitClients(provider, deps.limits); // around it: each request counts, also of a remembered client
   nameOpenidScopes(provider);
-  refuseWithoutSigner(provider, signingKeys, deps.resourceServers);
+  refuseWithoutSigner(provider, signingKeys, deps);
   keepManagedIds(provider);
   widenMergedCodes(provider);
   recordEvents(provider, deps);

@@ -86,7 +86,7 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
     try {
       await follower.follow(onSwap);
       deps.onLook?.(follower.ring());
-      duty = rotation.runDue(follower.ring());
+      duty = rotation.runDue(follower.ring(), tell);
       duty.catch(tell); // also when it fails after this look
       if (!(await isDoneWithin(duty, dutyMs))) return;
       if (isTold) logger.info('The key ring is followed again');

@@ -15,6 +15,7 @@ import type { RingKey, SigningAlgorithm } from './key-ring.ts';
 import type { LiveProcess } from './process-store.ts';
 import type { KnownReader } from './reader-store.ts';
 import { createSchedule } from './schedule.ts';
+import type { RunDue } from './schedule.ts';
 import type { KeptKey, WantedKey } from './signers/signer.ts';
 
 /** A key file's key: taken over once. */
@@ -26,7 +27,7 @@ export interface BroughtKey extends KeyMaterial {
 /** What can be done with the key ring, by operators and by the schedule. */
 export interface Rotation {
   /** Carries out what the schedule says is due, of `keys` as they were read. */
-  runDue(keys: readonly RingKey[]): Promise<void>;
+  runDue: RunDue;
   /**
    * Publishes a new key, or one that was brought. Problem('signing_key_invalid') when one of the algorithm is announced
    * already, or the kid was used before.

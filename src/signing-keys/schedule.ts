@@ -11,22 +11,35 @@ interface Dependencies extends Omit<RotationGround, 'store' | 'processes' | 'sig
 }
 
 /**
+ * Carries out what is due of these keys. `onFailure` is told of each step that fails when it does, though others go on;
+ * the promise rejects when all have ended.
+ */
+export type RunDue = (
+  keys: readonly RingKey[],
+  onFailure?: (error: unknown) => void,
+) => Promise<void>;
+
+/**
  * What carries out the steps that the schedule says are due, of the keys as they were read; each by itself, because a
  * signer may hang for as long as making a key may take. A step that is under way is not begun again: who asks meanwhile
  * waits for it. Rejects with the first failure, when all of them have ended.
  */
-export function createSchedule(deps: Dependencies): (keys: readonly RingKey[]) => Promise<void> {
+export function createSchedule(deps: Dependencies): RunDue {
   const underWay = new Map<string, Promise<void>>();
 
-  function begin(step: RotationStep, keys: readonly RingKey[]): void {
+  function begin(step: RotationStep, ...[keys, onFailure]: Parameters<RunDue>): void {
     const name = `${step.step} ${step.step === 'announce' ? step.algorithm : step.kid}`;
     if (underWay.has(name)) return;
     const work = carryOut(step, keys, deps).finally(() => underWay.delete(name));
     underWay.set(name, work);
+    work.catch((error: unknown) => {
+      onFailure?.(error);
+    });
   }
 
-  return async function runDue(keys) {
-    for (const step of dueSteps(keys, deps.policy, deps.clock.now())) begin(step, keys);
+  return async function runDue(keys, onFailure) {
+    const due = dueSteps(keys, deps.policy, deps.clock.now());
+    for (const step of due) begin(step, keys, onFailure);
     const outcomes = await Promise.allSettled(underWay.values());
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) throw failure.reason;

@@ -180,8 +180,10 @@ describe('Fifty decisions at once on two processes', () => {
     expect(decided === 'authorise' || decided === 'reject').toBe(true);
     expect(more.every((move) => move === 'reauthenticate')).toBe(true);
     const codes = answers.filter(({ url }) => new URL(url).searchParams.has('code'));
-    const expected = decided === 'authorise' ? history.length - 1 : 0;
-    expect(codes).toHaveLength(expected);
+    const decisions = decided === 'authorise' ? history.length - 1 : 0;
+    // One that the next overtakes before its code is made is asked again.
+    expect(codes.length).toBeLessThanOrEqual(decisions);
+    expect(codes.length > 0).toBe(decisions > 0);
     const told = answers.filter(({ status }) => status === 409);
     expect(told.length).toBeGreaterThan(0);
     expect(await ukStatusOf(tpp, id)).toBe(decided === 'authorise' ? 'AUTH' : 'RJCT');

@@ -70,6 +70,10 @@ describe('A merge', () => {
     const more = { scope: 'payments', resource: opaqueBankApi, ...merge(grantId) };
     const merged = await tokensOf(server, tpp, await scopeRequest(tpp, more));
     expect(scopesIn(merged.scope)).toEqual(scopesIn('openid profile payments'));
+    const elsewhere = { scope: 'accounts', resource: opaqueBankApi };
+    await expect(
+      openid.refreshTokenGrant(tpp.configuration, merged.refresh, elsewhere),
+    ).rejects.toMatchObject({ error: 'invalid_scope' });
     const forFirst = await openid.refreshTokenGrant(tpp.configuration, merged.refresh, {
       resource: bankApi,
     });
@@ -85,6 +89,27 @@ describe('A merge', () => {
       narrow,
     );
     expect(scopesIn(narrowed.scope)).toEqual(scopesIn('openid accounts'));
+  });
+
+  it('is answered for its own resource server, also beside another one', async () => {
+    const { grantId } = await tokensOf(
+      server,
+      tpp,
+      await scopeRequest(tpp, { ...accounts, ...create }),
+    );
+    const mergeFor = async (resource: string) => {
+      const request = { scope: 'payments', resource, ...merge(grantId) };
+      return tokensOf(server, tpp, await scopeRequest(tpp, request));
+    };
+    for (let round = 0; round < 4; round += 1) {
+      // Of two at once one may end the other's code.
+      const [jwt, opaque] = await Promise.allSettled([bankApi, opaqueBankApi].map(mergeFor));
+      const isJwt = [jwt, opaque].map(
+        (one) => one?.status === 'fulfilled' && one.value.access.includes('.'),
+      );
+      expect(isJwt).toEqual([jwt?.status === 'fulfilled', false]);
+      expect([jwt, opaque].map((one) => one?.status)).toContain('fulfilled');
+    }
   });
 
   it('gives nothing that the client may no longer have', async () => {

@@ -99,6 +99,13 @@ describe('A start in production is refused for one fault alone:', () => {
     await expectRefusal({ DATABASE_URL: undefined }, /DATABASE_URL is not set/);
   });
 
+  it('requests that are given up before the database has answered', async () => {
+    await expectRefusal(
+      { COUNTERSIGN_REQUEST_TIME: '5', COUNTERSIGN_DATABASE_TIMEOUT_MS: '5000' },
+      /REQUEST_TIME is 5 s.+5000 ms.+longer than COUNTERSIGN_DATABASE_TIMEOUT_MS/,
+    );
+  });
+
   it('a secret that repeats another, or is not random', async () => {
     const { COUNTERSIGN_DIGEST_KEY: digestKey } = safe;
     await expectRefusal(

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bounds } from '../../src/bounds.ts';
 import { rawRequest, sendRaw } from '../support/attack.ts';
 import type { RawExchange } from '../support/attack.ts';
-import { plainConsents, startConsentServer } from '../support/consents.ts';
+import { consentEnvironment, plainConsents, startConsentServer } from '../support/consents.ts';
 import type { ConsentServer } from '../support/consents.ts';
 import { streamDraft } from '../support/events.ts';
 import { basic, post, send } from '../support/protocol.ts';
+import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 
 /** Where JSON is posted, and by whom. */
@@ -22,7 +23,7 @@ let server: AuthorizationServer;
 let doors: Door[];
 
 beforeAll(async () => {
-  world = await startConsentServer({ environment: { COUNTERSIGN_REQUEST_TIME: '1' } });
+  world = await startConsentServer();
   ({ server } = world);
   const bearer = async (scope: string) => ({
     authorization: `Bearer ${await world.tpp.token(scope)}`,
@@ -75,10 +76,10 @@ function nested(door: Door, depth: number): Promise<RawExchange> {
 }
 
 /** A client that others must not keep waiting. */
-async function introspection(): Promise<number> {
+async function introspection(at = server): Promise<number> {
   const headers = basic('bank-rs', world.serverSecret);
   const form = { token: 'x' };
-  return (await post(server.fetch(), `${server.issuer}/introspect`, { form, headers })).status;
+  return (await post(at.fetch(), `${at.issuer}/introspect`, { form, headers })).status;
 }
 
 describe('A body of JSON', () => {
@@ -121,27 +122,36 @@ async function lastReason({ path }: Door): Promise<unknown> {
   return lines.at(-1)?.['reason'] ?? '';
 }
 
-it('A poll finds nothing before it is given up', async () => {
-  const { eventStreams } = server.running.app;
-  await eventStreams.insert(streamDraft({ id: 'aisp', clientId: 'aisp', delivery: 'poll' }));
-  const answer = await world.tpp.call('POST', '/events/v1/poll', { scope: 'events', body: {} });
-  expect(answer).toMatchObject({ status: 200, body: { sets: {} } });
-});
+describe('On a server of little patience', () => {
+  let hasty: AuthorizationServer;
 
-describe('A request that nobody can answer', () => {
-  it('is given up in time, and others are answered meanwhile', async () => {
-    await introspection(); // from now on its client is remembered
+  beforeAll(async () => {
+    const environment = { ...consentEnvironment, COUNTERSIGN_REQUEST_TIME: '1' };
+    hasty = await startAuthorizationServer({ beside: server, environment });
+  });
+
+  afterAll(() => hasty.stop());
+
+  it('a poll finds nothing before it is given up', async () => {
+    const { eventStreams } = hasty.running.app;
+    await eventStreams.insert(streamDraft({ id: 'aisp', clientId: 'aisp', delivery: 'poll' }));
+    const call = { scope: 'events', body: {}, at: hasty };
+    const answer = await world.tpp.call('POST', '/events/v1/poll', call);
+    expect(answer).toMatchObject({ status: 200, body: { sets: {} } });
+  });
+
+  it('a request that nobody can answer is given up in time, and others are answered meanwhile', async () => {
+    await introspection(hasty); // from now on its client is remembered
     const operator = new pg.Client({ connectionString: server.database.connectionString });
     await operator.connect();
     await operator.query('BEGIN; LOCK TABLE clients IN ACCESS EXCLUSIVE MODE');
+    const form = { token: 'x' };
+    const ask = (id: string) =>
+      post(hasty.fetch(), `${hasty.issuer}/introspect`, { form, headers: basic(id, 'x') });
     try {
-      const held = Array.from({ length: 4 }, (_, i) =>
-        post(server.fetch(), `${server.issuer}/introspect`, {
-          ...{ form: { token: 'x' }, headers: basic(`nobody-${String(i)}`, 'x') },
-        }),
-      );
-      expect(await introspection()).toBe(200);
-      expect((await send(server.fetch(), `${server.issuer}/jwks`)).status).toBe(200);
+      const held = Array.from({ length: 4 }, (_, i) => ask(`nobody-${String(i)}`));
+      expect(await introspection(hasty)).toBe(200);
+      expect((await send(hasty.fetch(), `${hasty.issuer}/jwks`)).status).toBe(200);
       for (const answer of await Promise.all(held)) {
         expect(answer.status).toBe(503);
         expect(answer.body).toMatchObject({ error: 'temporarily_unavailable' });
@@ -152,11 +162,8 @@ describe('A request that nobody can answer', () => {
     } finally {
       await operator.end();
     }
-    const headers = basic('nobody-0', 'x');
-    const form = { token: 'x' };
-    const later = await post(server.fetch(), `${server.issuer}/introspect`, { form, headers });
-    expect(later.status).toBe(401);
-    const worst = (await server.log.lines()).filter(({ level }) => level === 'error');
+    expect((await ask('nobody-0')).status).toBe(401);
+    const worst = (await hasty.log.lines()).filter(({ level }) => level === 'error');
     expect(worst).toEqual([]);
   });
 });

@@ -221,13 +221,18 @@ describe('A key that was made in the HSM by other tools', () => {
     await cli.remove();
   });
 
-  it('is refused where it is missing, too weak, of another kind or one of several', async () => {
+  it('is refused where it is missing, may be taken out, is too weak, of another kind or one of several', async () => {
     await hsm.makeKey('rsa:1024', { label: 'weak', id: 'd1' });
     await hsm.makeKey('EC:secp384r1', { label: 'curve', id: 'd2' });
+    await hsm.makeKey('rsa:2048', { label: 'loose', id: 'd5' }, ['--extractable']);
     await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd3' });
     await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd4' });
     const refusals = [
       ['PS256', 'absent', 'there is no private key absent in the token'],
+      [
+        ...(['PS256', 'loose'] as const),
+        'the private key loose may leave the HSM or vanish from it: CKA_EXTRACTABLE is not false',
+      ],
       ['PS256', 'weak', 'an RSA key of 1024 bits is too weak: 2048 is the least'],
       ['ES256', 'curve', 'ES256 does not sign with a key of the kind of curve'],
       ['PS256', 'twice', 'there are several of the private key twice in the token'],

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createBrowserOrigins } from '../../src/clients/browser-origin-store.ts';
 import type { BrowserOrigins } from '../../src/clients/browser-origin-store.ts';
 import type { ChangeSource } from '../../src/database/changes.ts';
@@ -12,6 +13,8 @@ let origins: BrowserOrigins;
 let sent: string[];
 /** As long as there is one, answers of the database wait for it. */
 let held: Promise<void> | undefined;
+/** How many answers of the database are here. */
+let arrived: number;
 let isLive: boolean;
 let announce: (id: string | undefined) => void;
 
@@ -25,10 +28,12 @@ beforeEach(async () => {
   await ground.prisma.client.deleteMany();
   sent = [];
   held = undefined;
+  arrived = 0;
   isLive = true;
   const rows: Sql['rows'] = async (statement, values) => {
     sent.push(statement.name);
     const found = await ground.sql.rows(statement, values);
+    arrived += 1;
     await held;
     return found as never;
   };
@@ -40,6 +45,16 @@ beforeEach(async () => {
   };
   origins = createBrowserOrigins({ sql: { rows }, changes });
 });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** From now on this process believes to have run for so much longer. */
+function later(milliseconds: number): void {
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + milliseconds);
+}
 
 interface Kept {
   uris?: string[];
@@ -114,8 +129,54 @@ describe('The origins of clients', () => {
     expect(await origins.has('https://new.example.com', 'any')).toBe(true);
     await ground.prisma.client.deleteMany();
     isLive = false;
+    later(5000);
     await expect.poll(() => origins.has('https://new.example.com', 'any')).toBe(false);
     expect(new Set(sent)).toEqual(new Set(['client-origins-all']));
+  });
+
+  it('cost one statement in five seconds while changes are not heard, whoever asks', async () => {
+    isLive = false;
+    for (let question = 0; question < 20; question += 1) {
+      announce(undefined);
+      expect(await origins.has('https://new.example.com', 'any')).toBe(false);
+    }
+    expect(sent).toHaveLength(1);
+    await keep('new', { uris: ['https://new.example.com/x'] });
+    later(5000);
+    expect(await origins.has('https://new.example.com', 'any')).toBe(true);
+    expect(sent).toHaveLength(2);
+    isLive = true; // what was missed meanwhile is not remembered
+    await ground.prisma.client.deleteMany();
+    announce(undefined);
+    expect(await origins.has('https://new.example.com', 'any')).toBe(false);
+  });
+
+  it('are read in turns with everything else, however many clients there are', async () => {
+    const ids = Array.from({ length: 3500 }, (_, i) => `spa-${String(i)}`);
+    await ground.prisma.client.createMany({
+      data: ids.map((id) => ({
+        ...{ id, name: id },
+        metadata: { redirect_uris: [`https://${id}.example.com/x`] },
+      })),
+    });
+    const seen = { isDone: false, turns: 0 };
+    const release = Promise.withResolvers<undefined>();
+    held = release.promise;
+    const asked = origins.has('https://spa-3499.example.com', 'any').finally(() => {
+      seen.isDone = true;
+    });
+    await expect.poll(() => arrived).toBe(1);
+    release.resolve(undefined);
+    while (!seen.isDone) {
+      await nextTurn();
+      seen.turns += 1;
+    }
+    expect(await asked).toBe(true);
+    expect(seen.turns).toBeGreaterThanOrEqual(3);
+    for (const id of ['spa-0', 'spa-999', 'spa-1000', 'spa-3000']) {
+      expect(await origins.has(`https://${id}.example.com`, 'any')).toBe(true);
+    }
+    expect(sent).toHaveLength(1);
   });
 
   it('are never those of before a change that was heard', async () => {
@@ -139,5 +200,18 @@ describe('The origins of clients', () => {
     await expect(origins.has('https://spa.example.com', 'any')).rejects.toThrow('away');
     held = undefined;
     expect(await origins.has('https://spa.example.com', 'any')).toBe(true);
+  });
+
+  it('are asked for anew by those who only waited for somebody else’s failure', async () => {
+    await keep('spa', { uris: ['https://spa.example.com/x'] });
+    const failure = Promise.withResolvers<undefined>();
+    held = failure.promise;
+    const first = origins.has('https://spa.example.com', 'any');
+    await expect.poll(() => arrived).toBe(1);
+    const second = origins.has('https://spa.example.com', 'any');
+    held = undefined;
+    failure.reject(new Error('away'));
+    await expect(first).rejects.toThrow('away');
+    expect(await second).toBe(true);
   });
 });

@@ -24,7 +24,8 @@ export interface Behaviour {
 }
 
 /** What it says of itself. */
-export type ServiceReport = { port: number } | { behaves: true; most: number; refused: number };
+export type ServiceReport =
+  { port: number } | { behaves: true; asked: number; most: number; refused: number };
 
 interface StoredKey {
   type: string;
@@ -34,6 +35,7 @@ interface StoredKey {
 const keys = new Map<string, StoredKey>();
 let behaviour: Behaviour = { mood: 'well', token: '' };
 let running = 0;
+let asked = 0;
 let most = 0;
 let refused = 0;
 
@@ -107,6 +109,7 @@ function made(name: string, { type }: { type: string }): { status: number } {
 }
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  asked += 1;
   running += 1;
   most = Math.max(most, running);
   response.on('close', () => (running -= 1));
@@ -144,12 +147,14 @@ function serve(order: ServiceOrder): void {
   process.on('message', (message) => {
     const isGone = behaviour.mood === 'gone';
     behaviour = message as Behaviour;
-    const reply = () => process.send?.({ behaves: true, most, refused });
+    const counts = { asked, most, refused };
+    const reply = () => process.send?.({ behaves: true, ...counts });
     if (behaviour.mood === 'gone') {
       server.close(reply);
       server.closeAllConnections();
     } else if (isGone) server.listen(port, '127.0.0.1', reply);
     else reply();
+    asked = 0;
     most = running;
   });
 }

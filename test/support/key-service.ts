@@ -8,8 +8,11 @@ import type { Behaviour, ServiceReport } from './key-service-process.ts';
 export interface KeyService {
   /** Settings by which Countersign makes its keys there. */
   environment: Record<string, string>;
-  /** Has it behave so from now on. How many requests it had at once and refused since it was told last. */
-  behave(mood: Behaviour['mood'], token?: string): Promise<{ most: number; refused: number }>;
+  /** Has it behave so from now on. How many requests it got, had at once and refused since it was told last. */
+  behave(
+    mood: Behaviour['mood'],
+    token?: string,
+  ): Promise<{ asked: number; most: number; refused: number }>;
   close(): Promise<void>;
 }
 
@@ -46,7 +49,7 @@ export async function keyService(): Promise<KeyService> {
       const answered = heard();
       child.send({ mood, token } satisfies Behaviour);
       const counts = await answered;
-      return 'behaves' in counts ? counts : { most: 0, refused: 0 };
+      return 'behaves' in counts ? counts : { asked: 0, most: 0, refused: 0 };
     },
     async close() {
       const ended = once(child, 'exit');

@@ -104,6 +104,7 @@ const errorCodes = [
   'something_new',
   'csrf_mismatch',
   'temporarily_unavailable',
+  'request_given_up',
   'interaction_used',
   'login_throttled',
 ];

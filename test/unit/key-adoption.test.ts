@@ -19,8 +19,9 @@ const session = Buffer.alloc(8);
 const bytesOf = (value: Value): Buffer => {
   if (Buffer.isBuffer(value)) return value;
   if (typeof value === 'string') return Buffer.from(value);
+  if (typeof value === 'boolean') return Buffer.from([Number(value)]);
   const number = Buffer.alloc(8);
-  number.writeUInt32LE(Number(value));
+  number.writeUInt32LE(value);
   return number;
 };
 
@@ -60,9 +61,12 @@ const rsa = (bits: number) =>
 
 function rsaPair(key: KeyObject, { label = 'ceremony', id = '0a' } = {}): Stored[] {
   const { n = '', e = '' } = key.export({ format: 'jwk' });
-  const names = { [ck.label]: label, [ck.id]: Buffer.from(id, 'hex') };
+  const names = { [ck.label]: label, [ck.id]: Buffer.from(id, 'hex'), [ck.token]: true };
   return [
-    { [ck.class]: ck.privateKey, ...kinds.rsa, ...names },
+    {
+      ...{ [ck.class]: ck.privateKey, ...kinds.rsa, ...names },
+      ...{ [ck.sensitive]: true, [ck.extractable]: false },
+    },
     {
       ...{ [ck.class]: ck.publicKey, ...kinds.rsa, ...names },
       [ck.modulus]: Buffer.from(n, 'base64url'),
@@ -100,6 +104,38 @@ describe('A key that was made in the token by other means', () => {
     ['is of another type', [privateHalf, { ...publicHalf, ...kinds.p256 }], 'PS256 does not sign'],
   ])('is refused where it %s', (_what, objects, reason) => {
     expect(() => adoptableKey(tokenOf(objects), session, wanted)).toThrow(reason);
+  });
+
+  it.each([
+    ['is not kept secret', { [ck.sensitive]: false }, 'CKA_SENSITIVE is not true'],
+    ['may be taken out', { [ck.extractable]: true }, 'CKA_EXTRACTABLE is not false'],
+    ['is gone with the session', { [ck.token]: false }, 'CKA_TOKEN is not true'],
+    [
+      'may do several of that',
+      { [ck.sensitive]: false, [ck.extractable]: true },
+      'CKA_SENSITIVE is not true, CKA_EXTRACTABLE is not false',
+    ],
+    [
+      'tells none of it with a whole byte',
+      { [ck.sensitive]: Buffer.alloc(0) },
+      'CKA_SENSITIVE is not true',
+    ],
+  ] as const)('is refused where its private half %s', (_what, changes: Stored, reason) => {
+    const objects = [{ ...privateHalf, ...changes }, publicHalf];
+    expect(() => adoptableKey(tokenOf(objects), session, wanted)).toThrow(
+      `the private key ceremony may leave the HSM or vanish from it: ${reason}`,
+    );
+  });
+
+  it.each([
+    [ck.sensitive, 'CKA_SENSITIVE is not true'],
+    [ck.extractable, 'CKA_EXTRACTABLE is not false'],
+    [ck.token, 'CKA_TOKEN is not true'],
+  ])('is refused where the token does not tell the attribute %i', (type, reason) => {
+    const silent = Object.fromEntries(
+      Object.entries(privateHalf).filter(([name]) => name !== String(type)),
+    );
+    expect(() => adoptableKey(tokenOf([silent, publicHalf]), session, wanted)).toThrow(reason);
   });
 
   it.each([

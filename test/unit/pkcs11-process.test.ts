@@ -8,6 +8,8 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const timeoutMs = 1000;
+/** A signature waits as long for the process, and then for the call; all else is how busy the machine is. */
+const inTimeMs = timeoutMs * 2 + 10_000;
 const within = { timeout: 20_000, interval: 20 };
 const data = Buffer.from('what is signed');
 const standIn = path.resolve(import.meta.dirname, '../support/pkcs11-stand-in.cjs');
@@ -61,7 +63,7 @@ it.each(['hanging', 'hanging in a thread'])(
     const tookMs = performance.now() - begun;
     expect(faults).toEqual(['timeout', 'timeout']);
     expect(tookMs).toBeGreaterThanOrEqual(timeoutMs - 50);
-    expect(tookMs).toBeLessThan(timeoutMs * 3);
+    expect(tookMs).toBeLessThan(inTimeMs);
     await expect.poll(() => isAlive(first), within).toBe(false);
     await behave('well');
     expect(await pidOfSigner()).not.toBe(first);
@@ -72,7 +74,7 @@ it('A library that hangs when it is opened fails signatures in time, and does no
   await behave('hanging when opened');
   const begun = performance.now();
   expect(await sign(data).catch(faultOf)).toBe('timeout');
-  expect(performance.now() - begun).toBeLessThan(timeoutMs * 3);
+  expect(performance.now() - begun).toBeLessThan(inTimeMs);
   const started = () => readFile(`${file}.pid`, 'utf8').catch(() => '');
   const pid = Number(await vi.waitUntil(started, within));
   expect(isAlive(pid)).toBe(true);

@@ -200,6 +200,15 @@ describe('the error page', () => {
     expect(show('something_new')).toContain('<code>r-1</code>');
   });
 
+  it('never says that nothing has changed where that is not known yet', () => {
+    const html = show('request_given_up');
+    expect(html).toContain('We can’t tell you yet whether anything has changed.');
+    expect(html).not.toContain('Nothing has changed');
+    expect(html).toContain('href="/account/consents"');
+    const own = { code: 'request_given_up', reference: 'r-1', isOwnPage: true };
+    expect(renderer.render('error', own, { locale: english })).toContain('Before you try again');
+  });
+
   it('leads back by web addresses and applications’ own schemes only', () => {
     expect(show('access_denied', 'https://money.example/cb')).toContain('Back to the app');
     expect(show('access_denied', 'com.example.money:/cb')).toContain('Back to the app');

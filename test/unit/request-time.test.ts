@@ -16,16 +16,18 @@ async function serve(milliseconds: number): Promise<void> {
   log = recordingLogger();
   const answer = problemResponse({
     logger: log.logger,
-    renderErrorPage: () => 'page',
+    renderErrorPage: (_, { code }) => `page of ${code}`,
     isDatabaseUnavailable: () => false,
   });
   server = await serveSteps([
     answer,
-    boundTime(milliseconds),
+    boundTime(milliseconds, log.logger),
     async (ctx) => {
       if (ctx.path === '/at-once') ctx.body = 'done';
       if (ctx.path === '/wrong') throw new Problem('not_found');
       if (ctx.path !== '/late') return;
+      ctx.set('Access-Control-Allow-Origin', 'https://evil.example');
+      ctx.set('Access-Control-Expose-Headers', 'Retry-After');
       const { promise, resolve, reject } = Promise.withResolvers<string>();
       goOn = { well: resolve, badly: reject };
       ended = promise.then((body) => {
@@ -57,7 +59,7 @@ describe('A request', () => {
       expect(answer.headers).toMatchObject({ connection: 'close', 'retry-after': '5' });
       expect(JSON.parse(answer.body)).toMatchObject({ error: 'temporarily_unavailable' });
       if (later === 'well') goOn.well('too late');
-      else goOn.badly(new Error('too late'));
+      else goOn.badly(new Error('half of it is written'));
       await ended.catch(() => undefined);
     }
     expect(await server.send('/at-once')).toMatchObject({ status: 200, body: 'done' });
@@ -67,6 +69,30 @@ describe('A request', () => {
     expect(lines.map(({ level, message }) => [level, message])).toEqual([
       ['warn', 'Request failed for now'],
       ['warn', 'Request failed for now'],
+      ['warn', 'A request that was given up failed'],
     ]);
+    expect(JSON.stringify(lines.at(-1))).toContain('half of it is written');
+  });
+
+  it('that is not, and fails only because it was answered, is no news', async () => {
+    await serve(50);
+    await server.send('/late');
+    goOn.badly(Object.assign(new Error('sent'), { code: 'ERR_HTTP_HEADERS_SENT' }));
+    await ended.catch(() => undefined);
+    await server.send('/at-once');
+    const lines = await log.lines();
+    expect(lines.map(({ message }) => message)).toEqual(['Request failed for now']);
+  });
+
+  it('that is not may have done something: its page is of its own, and no script may read it', async () => {
+    await serve(50);
+    const browser = { accept: 'text/html', origin: 'https://evil.example' };
+    const answer = await server.send('/late', { headers: browser });
+    expect([answer.status, answer.body]).toEqual([503, 'page of request_given_up']);
+    expect(
+      Object.keys(answer.headers).filter((name) => name.startsWith('access-control-')),
+    ).toEqual([]);
+    goOn.well('too late');
+    await ended;
   });
 });

@@ -32,7 +32,10 @@ function world() {
   const done: string[] = [];
   const asked: SigningAlgorithm[] = [];
   const hanging: ((failure: Error) => void)[] = [];
+  const failing = new Map<string, Error>();
   const move = (name: string) => {
+    const failure = failing.get(name);
+    if (failure !== undefined) return Promise.reject(failure);
     done.push(name);
     return Promise.resolve(true);
   };
@@ -57,7 +60,7 @@ function world() {
     policy,
   });
   return {
-    ...{ runDue, done, asked, hanging },
+    ...{ runDue, done, asked, hanging, failing },
     at: (days: number): void => {
       now = new Date(begin.getTime() + days * day);
     },
@@ -65,10 +68,10 @@ function world() {
 }
 
 describe('A signer that never answers', () => {
-  let { runDue, done, asked, hanging, at } = world();
+  let { runDue, done, asked, hanging, failing, at } = world();
 
   beforeEach(() => {
-    ({ runDue, done, asked, hanging, at } = world());
+    ({ runDue, done, asked, hanging, failing, at } = world());
     at(80);
   });
 
@@ -78,6 +81,19 @@ describe('A signer that never answers', () => {
       expect(done.toSorted()).toEqual(['announce ES256', 'announce RS256', 'destroy PS256-0']);
     });
     expect(asked).toContain('PS256');
+  });
+
+  it('does not keep back that another step failed', async () => {
+    const failure = new Error('the database is away');
+    failing.set('announce ES256', failure);
+    const told: unknown[] = [];
+    const look = runDue(ring, (error) => void told.push(error));
+    await expect.poll(() => told).toEqual([failure]);
+    expect(hanging).toHaveLength(1);
+    const later = signerFailure('timeout', 'no answer');
+    hanging[0]?.(later);
+    await expect(look).rejects.toBe(later);
+    expect(told).toEqual([failure, later]);
   });
 
   it('is asked once, however often one looks, and again when it has failed', async () => {

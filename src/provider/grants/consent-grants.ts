@@ -100,14 +100,7 @@ interface Missing {
 }
 
 /** Adds what an interaction was about: what the request asks for and the grant did not give. */
-export function addMissing(
-  grant: EngineGrant,
-  { prompt, params }: Pick<Interaction, 'prompt' | 'params'>,
-): void {
-  const { resource } = params;
-  if (grant.managedId !== undefined) {
-    grant.lastResource = typeof resource === 'string' ? resource : undefined;
-  }
+export function addMissing(grant: EngineGrant, { prompt }: Pick<Interaction, 'prompt'>): void {
   const missing = prompt.details as Missing;
   if (missing.missingOIDCScope !== undefined) {
     grant.addOIDCScope(missing.missingOIDCScope.join(' '));

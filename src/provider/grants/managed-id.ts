@@ -6,15 +6,13 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 export type EngineGrant = InstanceType<Provider['Grant']> & {
   /** The id under which the client manages it; undefined where it does not. */
   managedId?: string | undefined;
-  /** What the request was about that changed it last: tokens are for this resource server unless they name another. */
-  lastResource?: string | undefined;
 };
 
 /** Has the engine keep these with each grant: so a token response costs no look-up. */
 export function keepManagedIds(provider: Provider): void {
   const kept = (provider.Grant as unknown as { IN_PAYLOAD: readonly string[] }).IN_PAYLOAD;
   Object.defineProperty(provider.Grant, 'IN_PAYLOAD', {
-    value: [...kept, 'managedId', 'lastResource'],
+    value: [...kept, 'managedId'],
   });
 }
 

@@ -29,7 +29,7 @@ export function resourceShare(dependencies: ResourceDependencies): Share {
         useGrantedResource: () => true,
         defaultResource(ctx, client, oneOf) {
           rejectSeveralResources(ctx);
-          if (oneOf !== undefined) return oneOfSeveral(ctx, oneOf, dependencies);
+          if (oneOf !== undefined) return oneOfSeveral(presentedTo(ctx), oneOf, dependencies);
           const isGrants = isClientCredentials(ctx) && isAboutGrants(requestedScopes(ctx));
           if (isGrants) return grantResourceOf(dependencies.issuer);
           return resourceByDefault(dependencies, ctx, client);
@@ -41,17 +41,27 @@ export function resourceShare(dependencies: ResourceDependencies): Share {
   };
 }
 
+/** A code or refresh token: that of a merge, which is for the whole grant, says what the merge was about. */
+export interface Presented {
+  mergedResource?: string | undefined;
+}
+
+function presentedTo({ oidc: { entities } }: KoaContextWithOIDC): Presented | undefined {
+  const { RefreshToken, AuthorizationCode } = entities as Record<string, Presented | undefined>;
+  return RefreshToken ?? AuthorizationCode;
+}
+
 /**
- * A token is for one resource server: of several, the one that the last merge was about, or the default one, unless the
- * client names another.
+ * A token is for one resource server: of several, the one that the merge was about, or the default one, unless the client
+ * names another. All of them where there is neither.
  */
-function oneOfSeveral(
-  { oidc }: KoaContextWithOIDC,
+export function oneOfSeveral(
+  presented: Presented | undefined,
   granted: readonly string[],
-  { defaultResource }: ResourceDependencies,
+  { defaultResource }: Pick<ResourceDependencies, 'defaultResource'>,
 ): string | string[] {
-  const { lastResource } = (oidc.entities.Grant ?? {}) as { lastResource?: string };
-  if (lastResource !== undefined && granted.includes(lastResource)) return lastResource;
+  const { mergedResource } = presented ?? {};
+  if (mergedResource !== undefined && granted.includes(mergedResource)) return mergedResource;
   if (defaultResource === undefined || !granted.includes(defaultResource)) return [...granted];
   return defaultResource;
 }
@@ -153,6 +163,10 @@ export async function rejectUnfitRefresh(
   const permitted = new Set(scope.split(' '));
   const granted = grantedScopes(ctx, resource);
   const lost = granted.filter((name) => !permitted.has(name));
+  const asked = resourceScopesAmong(requestedScopes(ctx));
+  if (asked.length > 0 && granted.length === 0) {
+    throw new errors.InvalidScope('requested scope was not granted there', asked.join(' '));
+  }
   // Without a `scope` it is about what is left, if anything is.
   const bearable = requestedScopes(ctx).length > 0 ? 0 : Math.max(0, granted.length - 1);
   if (lost.length <= bearable) return;
@@ -167,7 +181,7 @@ function refreshedResource(
   const { oidc } = ctx;
   const named = oidc.params?.['resource'] ?? oidc.entities.RefreshToken?.resource;
   const resource = Array.isArray(named)
-    ? oneOfSeveral(ctx, named as string[], dependencies)
+    ? oneOfSeveral(presentedTo(ctx), named as string[], dependencies)
     : named;
   return typeof resource === 'string' ? resource : undefined;
 }

@@ -4,6 +4,8 @@ import Provider, { ExternalSigningKey } from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { JWK } from 'jose';
 import type { ResourceServers, Share, SigningKey } from '../ports.ts';
+import { oneOfSeveral } from '../requests/resources.ts';
+import type { Presented } from '../requests/resources.ts';
 
 /**
  * A key of ours behind oidc-provider's interface for external keys (a class, so this is one) instead of its own way
@@ -64,9 +66,15 @@ export function signingKeyShare(keys: readonly SigningKey[]): Share {
 }
 
 /** What is used up for tokens: a code, or a refresh token that rotates. */
-interface Spendable {
+interface Spendable extends Presented {
   scopes: ReadonlySet<string>;
   resource?: string | string[] | undefined;
+}
+
+/** What says for which resource server a token is, and how it is signed. */
+interface AudienceDependencies {
+  resourceServers: Pick<ResourceServers, 'find'>;
+  defaultResource: string | undefined;
 }
 
 /**
@@ -77,7 +85,7 @@ interface Spendable {
 export function refuseWithoutSigner(
   provider: Provider,
   keys: readonly SigningKey[],
-  resourceServers: Pick<ResourceServers, 'find'>,
+  deps: AudienceDependencies,
 ): void {
   const ready = readinessOf(keys);
   const { AuthorizationCode, RefreshToken } = provider;
@@ -85,9 +93,10 @@ export function refuseWithoutSigner(
     const spendable = prototype as unknown as { consume: (this: Spendable) => Promise<void> };
     const { consume } = spendable;
     spendable.consume = async function consumeWhenSigned(this: Spendable) {
+      const resources = resourcesOf(this, deps);
       const algorithms = [
         ...idTokenAlgorithms(this, Provider.ctx),
-        ...(await accessTokenAlgorithms(this, Provider.ctx, resourceServers)),
+        ...(await accessTokenAlgorithms(resources, deps.resourceServers)),
       ];
       await Promise.all([...new Set(algorithms)].map(ready));
       return consume.call(this);
@@ -113,14 +122,19 @@ function idTokenAlgorithms({ scopes }: Spendable, ctx: Context): string[] {
   return scopes.has('openid') && algorithm !== undefined ? [algorithm] : [];
 }
 
-/** Of the resource server that the request names, else of every one that the customer allowed. */
+/** The resource server that the access token is for; several where none of them is to be had without being named. */
+function resourcesOf(presented: Spendable, deps: AudienceDependencies): string[] {
+  const asked = Provider.ctx?.oidc.params?.['resource'];
+  const named = (asked ?? presented.resource ?? []) as string | string[];
+  if (!Array.isArray(named) || named.length < 2) return [named].flat();
+  return [oneOfSeveral(presented, named, deps)].flat();
+}
+
 async function accessTokenAlgorithms(
-  { resource }: Spendable,
-  ctx: Context,
+  resources: readonly string[],
   { find }: Pick<ResourceServers, 'find'>,
 ): Promise<string[]> {
-  const named = (ctx?.oidc.params?.['resource'] ?? resource ?? []) as string | string[];
-  const audiences = await Promise.all([named].flat().map((identifier) => find(identifier)));
+  const audiences = await Promise.all(resources.map((identifier) => find(identifier)));
   return audiences.flatMap((audience) =>
     audience?.accessTokenFormat === 'jwt' ? [audience.signingAlgorithm] : [],
   );

@@ -9,14 +9,23 @@ type Reader = Pick<
   'C_FindObjectsInit' | 'C_FindObjects' | 'C_FindObjectsFinal' | 'C_GetAttributeValue'
 >;
 
+/** What the private half has to be, as of those that we have made: it is kept, and stays where it is. */
+const confinement = [
+  { type: ck.token, name: 'CKA_TOKEN', is: true },
+  { type: ck.sensitive, name: 'CKA_SENSITIVE', is: true },
+  { type: ck.extractable, name: 'CKA_EXTRACTABLE', is: false },
+] as const;
+
 /**
  * The one key pair of a token that is meant, made by whomever. Throws what stands against signing with it: it is not
- * there, it is several, nothing finds it again, or it is of another kind. Whether it signs is for its user to try.
+ * there, it is several, it may leave the token, nothing finds it again, or it is of another kind. Whether it signs is
+ * for its user to try.
  */
 export function adoptableKey(module: Reader, session: Handle, wanted: WantedKey): FoundKey {
   const { kind } = mechanisms[wanted.algorithm];
   const name = nameOf(wanted);
   const privateKey = one(find(ck.privateKey, namesOf(wanted)), `private key ${name}`);
+  rejectUnconfined(privateKey);
   const [id] = read(privateKey, [ck.id]);
   if (id === undefined || id.length === 0) {
     throw new Error(`the private key ${name} has no CKA_ID, which finds it again: give it one`);
@@ -37,6 +46,25 @@ export function adoptableKey(module: Reader, session: Handle, wanted: WantedKey)
   function read(object: Handle, types: readonly number[]): Buffer[] {
     const attributes = types.map((type) => ({ type }));
     return module.C_GetAttributeValue(session, object, attributes).map(({ value }) => value);
+  }
+
+  function rejectUnconfined(object: Handle): void {
+    const against = confinement.filter(({ type, is }) => flag(object, type) !== is);
+    if (against.length === 0) return;
+    const wrong = against.map((one) => `${one.name} is not ${String(one.is)}`).join(', ');
+    throw new Error(`the private key ${name} may leave the HSM or vanish from it: ${wrong}`);
+  }
+
+  /** Undefined where the token doesn't tell. */
+  function flag(object: Handle, type: number): boolean | undefined {
+    try {
+      // A CK_BBOOL is one byte.
+      const [value] = read(object, [type]);
+      return value?.length === 1 ? value[0] !== 0 : undefined;
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('CKR_ATTRIBUTE_')) return undefined;
+      throw error;
+    }
   }
 
   function isOfKind(object: Handle): boolean {

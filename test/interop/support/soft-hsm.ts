@@ -10,8 +10,12 @@ export interface SoftHsm {
   /** Takes the token away while it is in use, as if somebody pulled it out. */
   takeOut(): Promise<void>;
   putBack(): Promise<void>;
-  /** Makes a key pair with OpenSC's tool, as operators do: its type as the tool names it, its label and CKA_ID. */
-  makeKey(type: string, names: { label: string; id: string }): Promise<void>;
+  /** Makes a key pair with OpenSC's tool, as operators do: its type as the tool names it, its label and CKA_ID, and what more is said of it. */
+  makeKey(
+    type: string,
+    names: { label: string; id: string },
+    more?: readonly string[],
+  ): Promise<void>;
   /** What the token says of its private keys, as OpenSC reads it. */
   describeKeys(): Promise<string>;
   close(): Promise<void>;
@@ -54,9 +58,9 @@ export async function softHsm(): Promise<SoftHsm> {
     takeOut: () => rename(tokens, away),
     // Also after a test that failed before it did.
     putBack: () => rename(away, tokens).catch(() => undefined),
-    async makeKey(type, { label: keyLabel, id }) {
+    async makeKey(type, { label: keyLabel, id }, more = []) {
       const key = ['--key-type', type, '--label', keyLabel, '--id', id];
-      await tool(['--keypairgen', ...key, '--usage-sign', '--sensitive']);
+      await tool(['--keypairgen', ...key, '--usage-sign', '--sensitive', ...more]);
     },
     describeKeys: () => tool(['--list-objects']),
     async close() {
