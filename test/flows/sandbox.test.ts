@@ -12,7 +12,7 @@ import { launchBrowser } from '../../tools/browser.ts';
 import { paste as pasteInShell } from '../support/curl.ts';
 import { emptyPlace, startScript, untilReady } from '../support/demo-process.ts';
 import type { EmptyPlace } from '../support/demo-process.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { runSampleApplication } from '../support/tpp-app.ts';
 
 const timeoutMs = 120_000;

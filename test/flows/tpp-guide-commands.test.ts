@@ -7,7 +7,7 @@ import { launchBrowser } from '../../tools/browser.ts';
 import { paste } from '../support/curl.ts';
 import { emptyPlace, startScript, untilReady } from '../support/demo-process.ts';
 import type { EmptyPlace } from '../support/demo-process.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { runSampleApplication } from '../support/tpp-app.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { createTestCertificates } from '../support/certificates.ts';
 import type { TestCertificates } from '../support/certificates.ts';
 import { startAuthorizationServer } from '../support/server.ts';

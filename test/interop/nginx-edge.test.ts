@@ -12,7 +12,7 @@ import { clientCertificate, createTestCertificates } from '../support/certificat
 import { edgeEnvironment, gateway } from '../support/edge.ts';
 import { dpopProof, fapiClient, fapiRegistration, newClientKey } from '../support/fapi.ts';
 import type { FapiClient } from '../support/fapi.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { post } from '../support/protocol.ts';
 import { accountsApi, opaqueApi, startAuthorizationServer, tppSubject } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';

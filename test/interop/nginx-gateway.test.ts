@@ -6,7 +6,7 @@ import * as openid from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import { clientCertificate } from '../support/certificates.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { basic } from '../support/protocol.ts';
 import { accountsApi, opaqueApi, startAuthorizationServer, tppSubject } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';

@@ -11,7 +11,7 @@ import {
 } from '../support/certificates.ts';
 import { commandLine } from '../support/command-line.ts';
 import { proxyHeaders } from '../support/forwarded.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { rows } from '../support/protocol.ts';
 import { createFetches, startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';

@@ -6,7 +6,7 @@ import { createCustomerAgent } from '../support/customer-agent.ts';
 import { callbacks, discoverWeb } from '../support/journey.ts';
 import { describeLimitStore } from '../support/limit-contract.ts';
 import { authorizationRequest } from '../support/openid.ts';
-import { freePort } from '../support/program.ts';
+import { freePort } from '../support/free-port.ts';
 import { basic, post } from '../support/protocol.ts';
 import { startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from './free-port.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 import type { TemporaryDirectory } from './temporary-directory.ts';
 
@@ -21,7 +20,7 @@ export interface EmptyPlace {
 /** Makes the settings of such a place. */
 export async function emptyPlace(): Promise<EmptyPlace> {
   const directory = await temporaryDirectory();
-  const [port, mtlsPort, operationsPort] = await freePorts(3);
+  const [port, mtlsPort, operationsPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const keysDirectory = path.join(directory.path, 'keys');
   return {
     directory,
@@ -87,21 +86,4 @@ export async function isReady({ operationsOrigin }: EmptyPlace): Promise<boolean
 /** Waits until it does; the caller's test timeout is the limit. */
 export async function untilReady(place: EmptyPlace): Promise<void> {
   while (!(await isReady(place))) await wait(50);
-}
-
-/** Different ones, because all are held before any is given back. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return ports;
 }

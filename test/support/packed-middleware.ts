@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePort } from './program.ts';
+import { freePort } from './free-port.ts';
 import type { AuthorizationServer } from './server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 

@@ -5,7 +5,8 @@ import { createKeyFiles } from '../../src/signing-keys/key-files.ts';
 import { createTestCertificates, serverCertificate } from './certificates.ts';
 import type { TestCertificates } from './certificates.ts';
 import { testDatabase } from './database.ts';
-import { freePort, startProgram } from './program.ts';
+import { freePort } from './free-port.ts';
+import { startProgram } from './program.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 /** Environment variables; an undefined one is taken away. */

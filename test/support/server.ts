@@ -1,5 +1,3 @@
-import { createServer as createProbe } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
@@ -22,6 +20,7 @@ import type { Material } from '../../src/startup/material.ts';
 import { applyStaticConfiguration } from '../../src/startup/static-configuration.ts';
 import { clientCertificate, createTestCertificates } from './certificates.ts';
 import type { TestCertificates } from './certificates.ts';
+import { freePort } from './free-port.ts';
 import { testDatabase } from './database.ts';
 import type { TestDatabase } from './database.ts';
 import { recordingLogger } from './recording-logger.ts';
@@ -323,12 +322,4 @@ async function testMaterial(
 
 function newSecret(): string {
   return randomBytes(32).toString('base64url');
-}
-
-async function freePort(): Promise<number> {
-  const probe = createProbe();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

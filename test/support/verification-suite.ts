@@ -6,7 +6,7 @@ import { clientCertificate, createTestCertificates } from './certificates.ts';
 import { commandLine } from './command-line.ts';
 import { testDatabase } from './database.ts';
 import { fapiRegistration, newClientKey } from './fapi.ts';
-import { freePort } from './program.ts';
+import { freePort } from './free-port.ts';
 import { accountsApi, createFetches, opaqueApi } from './server.ts';
 import type { AuthorizationServer } from './server.ts';
 
