@@ -16,6 +16,8 @@ let writer: CustomerStore;
 let reader: CustomerStore;
 let customer: Customer;
 let reads = 0;
+/** Customers of whose changes `reader` has been told. */
+const told = new Set<string>();
 /** Held until it is called, when a test sets it. */
 let hold: Promise<void> | undefined;
 
@@ -37,6 +39,9 @@ beforeAll(async () => {
     },
   };
   reader = createCustomerStore({ ...ground, sql, changes });
+  changes.subscribe('customers', (id) => {
+    if (id !== undefined) told.add(id);
+  });
   changes.start();
   await vi.waitUntil(() => changes.isLive(), aSecond);
 });
@@ -55,6 +60,7 @@ beforeEach(async () => {
     status: 'active',
   };
   await writer.insert(customer);
+  await vi.waitUntil(() => told.has(customer.id), aSecond); // or it would be forgotten in the middle of a test
   reads = 0;
 });
 
