@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
+import { createReminder } from '../observability/reminder.ts';
 import { endsSoon, stateOf } from './api-key.ts';
 import type { ApiKey, KeyLimit, KeyOwner } from './api-key.ts';
 import type { Admission, AdmitUse, Recorder } from './api-key-ports.ts';
@@ -86,7 +86,7 @@ type Judged =
 /** What verifies keys; a key that is remembered needs no database. */
 export function createVerification(deps: Dependencies): VerifyKey {
   const { mode, memory, holdings, clock } = deps;
-  const isNewlyLimited = createReminder(clock);
+  const isNews = createReminder(clock);
 
   async function judge(shown: ShownKey): Promise<Judged> {
     if (!isWellFormed(shown.key, mode)) {
@@ -117,7 +117,7 @@ export function createVerification(deps: Dependencies): VerifyKey {
     if (admission?.allowed === false) {
       const refused = { key, refusal: 'limited' } as const;
       tally(shown, refused, deps);
-      if (isNewlyLimited(key.id)) record(shown, refused, deps);
+      if (isNews(key.id, limitedMs)) record(shown, refused, deps);
       return { outcome: 'limited', key: good };
     }
     deps.onOutcome('accepted');
@@ -194,17 +194,6 @@ function record(
       from: shown.address,
     },
   });
-}
-
-/** Says of each key once a minute that it is time to tell of it. */
-function createReminder(clock: Clock): (keyId: string) => boolean {
-  const until = new LRUCache<string, number>({ max: 1000 });
-  return (keyId) => {
-    const now = clock.now().getTime();
-    if (now < (until.get(keyId) ?? 0)) return false;
-    until.set(keyId, now + limitedMs);
-    return true;
-  };
 }
 
 function count(

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { AuditTrail } from '../audit/trail.ts';
+import { createReminder } from '../observability/reminder.ts';
 import { currentRequest } from '../observability/request-context.ts';
 import { registrationPath, grantsPath, routes } from '../provider/routes.ts';
 import type { Excess, Limits } from '../provider/ports.ts';
@@ -49,17 +49,14 @@ export async function createRateLimits(
   audit: Pick<AuditTrail, 'record'>,
 ) {
   const limiter = await limiterOf(settings, deps);
-  const told = new LRUCache<string, number>({ max: 1000 });
+  const isNews = createReminder(deps.clock);
 
   function onRefusal(refusedBy: Judged, group: EndpointGroup): void {
     const error = excessOf(refusedBy);
     deps.metrics.refusals.increment({ endpoint: group, error });
     if (error !== 'too_many_requests') return; // the store is away, and nobody exceeded anything
     const { rule, subject } = refusedBy;
-    const name = `${rule.name} ${subject}`;
-    const now = deps.clock.now().getTime();
-    if (now < (told.get(name) ?? 0)) return;
-    told.set(name, now + rule.windowSeconds * 1000);
+    if (!isNews(`${rule.name} ${subject}`, rule.windowSeconds * 1000)) return;
     audit.record({
       ...{ type: 'rate_limit.exceeded', outcome: 'refused' },
       ...partiesOf({ rule, subject }),

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { AuditEntry } from '../audit/events.ts';
 import type { Clock } from '../clock.ts';
+import { createReminder } from '../observability/reminder.ts';
 import type { KnownDevices } from './known-devices.ts';
 import type { LoginPattern, LoginPatterns } from './login-pattern-store.ts';
 import type { LoginStep, LoginSteps } from './login-steps.ts';
@@ -52,13 +52,11 @@ const quietMs = 900_000;
 /** Slows guessers down, and makes who tries lists take steps. Browsers that are known pass by all of that. */
 export function createLoginGuard(dependencies: Dependencies): LoginGuard {
   const { throttle, patterns, steps, devices, limit, audit, clock } = dependencies;
-  const told = new LRUCache<string, number>({ max: 1000 });
+  const isNews = createReminder(clock);
   const isSuspicious = ({ accounts }: LoginPattern) => accounts >= suspiciousAccounts;
 
   function tell({ kind, accounts, name }: LoginPattern): void {
-    const now = clock.now().getTime();
-    if (now < (told.get(`${kind} ${name}`) ?? 0)) return;
-    told.set(`${kind} ${name}`, now + quietMs);
+    if (!isNews(`${kind} ${name}`, quietMs)) return;
     audit.record(refusal('authentication.suspicious', { pattern: kind, accounts }));
   }
 

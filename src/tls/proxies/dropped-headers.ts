@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
 import type { Logger } from '../../observability/logger.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { createReminder } from '../../observability/reminder.ts';
 
 /**
  * Why a certificate header was dropped: its sender is no proxy of ours, our proxy sends a header that
@@ -16,11 +16,10 @@ interface Dependencies {
 }
 
 const quietMs = 60_000;
-const maxAddresses = 1000;
 
 /** Counts requests whose certificate headers were dropped (none of no headers), and writes one line a minute for an address. */
 export function createDropReport({ clock, logger, metrics }: Dependencies) {
-  const told = new LRUCache<string, number>({ max: maxAddresses });
+  const isNews = createReminder(clock);
 
   return function reportDropped(
     address: string,
@@ -29,10 +28,7 @@ export function createDropReport({ clock, logger, metrics }: Dependencies) {
   ): void {
     if (headers.length === 0) return;
     metrics.certificateHeadersDropped.increment({ reason });
-    const now = clock.now().getTime();
-    const last = told.get(address);
-    if (last !== undefined && Math.abs(now - last) < quietMs) return;
-    told.set(address, now);
+    if (!isNews(address, quietMs)) return;
     logger.warn('Certificate headers were dropped', { peer: address, headers, reason });
   };
 }
