@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
-import { memoryMs } from '../database/changes.ts';
+import { createChangeMemory } from '../database/change-memory.ts';
+import type { ChangeMemory } from '../database/change-memory.ts';
 import type { ChangeSource } from '../database/changes.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
 import type { Prisma } from '../database/generated/client.ts';
@@ -71,29 +71,18 @@ export function createClientStore(dependencies: Dependencies): ClientStore {
   return { ...createReader(cache, dependencies), ...createWriter(cache, dependencies) };
 }
 
-type Cache = LRUCache<string, Remembered>;
+type Cache = ChangeMemory<Remembered>;
 type Reads = 'find' | 'metadataOf' | 'permissionsOf' | 'verifySecret' | 'forget' | 'list';
 
 /** About 4 kB a client: 20,000 active ones are remembered in 80 MB at most. */
 const maxRemembered = 20_000;
 
 function createCache({ prisma, changes }: Dependencies): Cache {
-  const cache = new LRUCache<string, Remembered>({
-    max: maxRemembered,
-    ttl: memoryMs(changes),
-    ttlResolution: 0, // else each millisecond in which it is asked sets a timer
-    ignoreFetchAbort: true, // a look-up that a change overtakes still answers who asked; it is not remembered
-    // One look-up for all requests that ask at once; "absent" is remembered too, so that guessing costs little.
-    async fetchMethod(id, _stale, { options }) {
-      options.ttl = memoryMs(changes);
-      return read(prisma, id);
-    },
+  // "Absent" is remembered too, so that guessing costs little.
+  return createChangeMemory<Remembered>({
+    ...{ changes, topic: 'clients', max: maxRemembered },
+    read: (id) => read(prisma, id),
   });
-  changes.subscribe('clients', (id) => {
-    if (id === undefined) cache.clear();
-    else cache.delete(id);
-  });
-  return cache;
 }
 
 async function read(prisma: Dependencies['prisma'], id: string): Promise<Remembered> {
@@ -116,20 +105,19 @@ function createReader(
       where,
       data: { secretDigest: digestOf(digestKey, id, secret) },
     });
-    cache.delete(id);
+    cache.forget(id);
   }
 
   async function remembered(id: string) {
     // Postgres refuses U+0000 in a text; and what can't be a client must not fill the cache.
     if (!clientIdPattern.test(id)) return undefined;
-    // A look-up that a change overtakes is dropped by the cache: then the database is asked again.
-    const entry = cache.get(id) ?? (await cache.fetch(id)) ?? (await read(prisma, id));
+    const entry = await cache.recall(id);
     return entry === 'absent' ? undefined : entry;
   }
 
   /** What `read` finds in the active client; in one step for a client that is in use. */
   function ofActive<T>(id: string, read: (client: Client | undefined) => T): Promise<T> {
-    const known = cache.get(id);
+    const known = cache.known(id);
     if (known !== undefined) return Promise.resolve(read(activeIn(known)));
     return remembered(id).then((entry) => read(entry && activeIn(entry)));
   }
@@ -155,7 +143,7 @@ function createReader(
     },
 
     forget(id) {
-      cache.delete(id);
+      cache.forget(id);
     },
 
     async list() {
@@ -170,7 +158,7 @@ function createWriter(cache: Cache, dependencies: Dependencies): Omit<ClientStor
 
   async function update(id: string, data: Prisma.ClientUpdateManyMutationInput): Promise<void> {
     const { count } = await prisma.client.updateMany({ where: { id }, data });
-    cache.delete(id);
+    cache.forget(id);
     if (count === 0) throw new Problem('client_not_found', { detail: id });
   }
 
@@ -180,7 +168,7 @@ function createWriter(cache: Cache, dependencies: Dependencies): Omit<ClientStor
     } catch (error) {
       throw asProblem(error, id);
     } finally {
-      cache.delete(id);
+      cache.forget(id);
     }
   }
 
@@ -209,7 +197,7 @@ function createWriter(cache: Cache, dependencies: Dependencies): Omit<ClientStor
       } catch (error) {
         throw asProblem(error, id);
       } finally {
-        cache.delete(id);
+        cache.forget(id);
       }
     },
 
@@ -226,7 +214,7 @@ function createWriter(cache: Cache, dependencies: Dependencies): Omit<ClientStor
 
     async delete(id) {
       const count = await deleteWithAll(id, dependencies);
-      cache.delete(id);
+      cache.forget(id);
       if (count === 0) throw new Problem('client_not_found', { detail: id });
     },
   };

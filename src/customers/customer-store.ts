@@ -1,3 +1,4 @@
+import { createChangeMemory } from '../database/change-memory.ts';
 import { noChanges } from '../database/changes.ts';
 import type { ChangeSource } from '../database/changes.ts';
 import type { Prisma, PrismaClient } from '../database/generated/client.ts';
@@ -6,8 +7,6 @@ import type { Sql, Statement } from '../database/sql.ts';
 import { Problem } from '../problem.ts';
 import type { Encryption } from '../security/encryption.ts';
 import { keyedDigest } from '../security/secrets.ts';
-import { createCustomerMemory } from './customer-memory-store.ts';
-import type { CustomerInUse } from './customer-memory-store.ts';
 import { normaliseUsername } from './customer.ts';
 import type { Customer, CustomerProfile } from './customer.ts';
 
@@ -31,6 +30,9 @@ export interface CustomerStore {
   /** Ends the customer's sessions, grants and tokens. */
   endSessions(id: string): Promise<void>;
 }
+
+/** What is remembered of one; hashes of passwords are not. */
+export type CustomerInUse = Pick<Customer, 'id' | 'profile' | 'status'>;
 
 interface Dependencies {
   sql: Pick<Sql, 'rows'>;
@@ -68,17 +70,32 @@ export function createCustomerStore(dependencies: Dependencies): CustomerStore {
   };
   const memory = createRequestMemory<Customer | undefined>();
   const read = createRead(dependencies);
-  const inUse = createCustomerMemory(read, dependencies.changes ?? noChanges);
+  const inUse = createChangeMemory<CustomerInUse | 'absent'>({
+    ...{ changes: dependencies.changes ?? noChanges, topic: 'customers', max: maxInUse },
+    read: async (id) => inUseOf(await read(id)),
+  });
   const forget = (id: string) => {
     memory.forget();
     inUse.forget(id);
   };
   return {
     find: (id) => memory.recall(id, () => read(id)),
-    recall: (id) => inUse.recall(id),
+    async recall(id) {
+      const found = await inUse.recall(id);
+      return found === 'absent' ? undefined : found;
+    },
     ...createReader(dependencies, digestsOf),
     ...createWriter(dependencies, forget, digestsOf),
   };
+}
+
+/** About 1 kB a customer. */
+const maxInUse = 20_000;
+
+function inUseOf(customer: Customer | undefined): CustomerInUse | 'absent' {
+  if (customer === undefined) return 'absent';
+  const { id, profile, status } = customer;
+  return { id, profile, status };
 }
 
 type Read = (id: string) => Promise<Customer | undefined>;

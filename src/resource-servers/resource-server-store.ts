@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache';
-import { memoryMs } from '../database/changes.ts';
+import { createChangeMemory } from '../database/change-memory.ts';
 import type { ChangeSource } from '../database/changes.ts';
 import type { Prisma, PrismaClient } from '../database/generated/client.ts';
 import { Problem } from '../problem.ts';
@@ -28,30 +27,21 @@ type Row = Prisma.ResourceServerGetPayload<{ include: { scopes: true } }>;
 
 /** The store of resource servers. */
 export function createResourceServerStore({ prisma, changes }: Dependencies): ResourceServerStore {
-  const cache = new LRUCache<'all', ResourceServer[]>({
-    max: 1,
-    ttl: memoryMs(changes),
-    ttlResolution: 0, // else each millisecond in which it is asked sets a timer
-    ignoreFetchAbort: true, // a look-up that a change overtakes still answers who asked; it is not remembered
-    fetchMethod(_key, _stale, { options }) {
-      options.ttl = memoryMs(changes);
-      return readAll(prisma);
-    },
+  const memory = createChangeMemory<ResourceServer[]>({
+    ...{ changes, topic: 'resource-servers', max: 1, keyOf: () => undefined },
+    read: () => readAll(prisma),
   });
-  changes.subscribe('resource-servers', () => {
-    cache.clear();
-  });
-  const all = async () => cache.get('all') ?? (await cache.fetch('all')) ?? (await readAll(prisma));
+  const all = () => memory.recall('all');
 
   async function write(resourceServer: ResourceServer, work: () => Promise<unknown>) {
     try {
       await work();
     } catch (cause) {
       if (!isTaken(cause)) throw cause;
-      cache.clear();
+      memory.forget();
       throw asProblem(resourceServer, await all(), cause);
     } finally {
-      cache.clear();
+      memory.forget();
     }
   }
 
@@ -60,7 +50,7 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
 
     find(identifier) {
       const isMeant = (candidate: ResourceServer) => candidate.identifier === identifier;
-      const known = cache.get('all');
+      const known = memory.known('all');
       if (known !== undefined) return Promise.resolve(known.find(isMeant));
       return all().then((found) => found.find(isMeant));
     },
@@ -87,7 +77,7 @@ export function createResourceServerStore({ prisma, changes }: Dependencies): Re
 
     async delete(identifier) {
       const { count } = await prisma.resourceServer.deleteMany({ where: { identifier } });
-      cache.clear();
+      memory.forget();
       return count === 1;
     },
   };
