@@ -1,9 +1,10 @@
 import { parseDistinguishedName } from '../../tls/names/distinguished-name-text.ts';
 import { distinguishedNameOf, sameDistinguishedName } from '../../tls/names/distinguished-name.ts';
 import { Problem } from '../../problem.ts';
+import type { FindClientToken } from '../../security/client-access.ts';
 import { subjectText } from './certificate-rule.ts';
 import { certificateFaults } from './registration-examination.ts';
-import type { FindClientToken, PresentedCertificate } from './registration-ports.ts';
+import type { PresentedCertificate } from './registration-ports.ts';
 import type { Registration, RegistrationStore } from './registration-store.ts';
 
 /** Which client-credentials tokens manage the registration of their client. */

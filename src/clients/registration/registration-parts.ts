@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts';
+import type { FindClientToken } from '../../security/client-access.ts';
 import type { ClientStore } from '../client-store.ts';
 import { createDirectoryKeys } from './directory-keys.ts';
 import type { Directory } from './directory.ts';
@@ -9,7 +10,7 @@ import { createRegistrationAccess } from './registration-access.ts';
 import type { ManagementScope } from './registration-access.ts';
 import { createExamination } from './registration-examination.ts';
 import type { Examine } from './registration-examination.ts';
-import type { FindClientToken, Recorder, RolesOfCertificate } from './registration-ports.ts';
+import type { Recorder, RolesOfCertificate } from './registration-ports.ts';
 import type { RegistrationStore } from './registration-store.ts';
 import { createRegistrations } from './registrations.ts';
 import type { Registrations } from './registrations.ts';

@@ -20,18 +20,6 @@ export type CertificateOf = (request: IncomingMessage) => PresentedCertificate |
  */
 export type RolesOfCertificate = (certificate: X509Certificate) => readonly string[];
 
-/** A client's own access token; the provider's fits. */
-export interface ClientToken {
-  clientId: string;
-  scopes: readonly string[];
-  audiences: readonly string[];
-  /** `x5t#S256` of the certificate that it is bound to. */
-  thumbprint: string | undefined;
-}
-
-/** A client-credentials token that is valid and not revoked; undefined for anything else. */
-export type FindClientToken = (token: string) => Promise<ClientToken | undefined>;
-
 /** Where events go; the trail of `audit/` fits. */
 export interface Recorder {
   record(entry: AuditEntry): void;
