@@ -6,13 +6,12 @@ import type { Pages } from '../../http/pages.ts';
 import { Problem } from '../../problem.ts';
 import type { AccountsOf } from '../accounts.ts';
 import type { Consent } from '../consent-codec.ts';
-import type { Recorder } from '../consent-ports.ts';
+import type { AllowedApps, Recorder } from '../consent-ports.ts';
 import type { ConsentStore, MoveFacts } from '../consent-store.ts';
 import type { ConsentUses } from '../consent-use-store.ts';
 import type { Words } from '../consent-words.ts';
 import { consentIdFrom, consentReference, isConsentId } from '../consent.ts';
 import type { ConsentsOfCustomer } from '../consents-of-customer-store.ts';
-import type { AllowedApps } from './allowed-apps.ts';
 import { clientWords } from './dashboard-words.ts';
 import type { KnownClient } from './dashboard-words.ts';
 
