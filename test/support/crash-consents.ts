@@ -131,8 +131,11 @@ function decision(kind: Kind, decide: 'allow' | 'deny'): ConsentFlow {
         else {
           expect(found).toBe('AWAU');
           const { agent, page: again } = await pageAt(server);
-          await agent.submit(again, { ...chooseFirst(again), decision: decide });
-          expect(await statusOf(ground, id, kind)).toBe(status);
+          const { url, html } = await agent.submit(again, {
+            ...chooseFirst(again),
+            decision: decide,
+          });
+          expect(await statusOf(ground, id, kind), `${url} ${html}`).toBe(status);
         }
         if (state === 'authorised') ground.authorised[kind].push(id);
         else ground.told.set(id, state);
