@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the interop tests talk to, and the binding to an HSM; nothing when all are there.
+# Installs what the interop tests talk to: Debian packages, two proxies of PyPI, the binding to an HSM; nothing when all are there.
 # Ends with 0 when everything is in place, with 69 (EX_UNAVAILABLE) and a sentence when that can't be done.
 set -euo pipefail
 
@@ -23,6 +23,7 @@ opensc /usr/bin/pkcs11-tool
 g++ /usr/bin/g++
 make /usr/bin/make
 python3 /usr/bin/python3
+python3-pip /usr/lib/python3/dist-packages/pip/__init__.py
 PEERS
 }
 
@@ -38,12 +39,13 @@ unavailable() {
 }
 
 mapfile -t missing < <(missing_packages)
-build_binding() {
+what_debian_lacks() {
   bash "$(dirname "$0")/build-pkcs11js.sh"
+  bash "$(dirname "$0")/fetch-proxies.sh"
 }
 
 if [ "${#missing[@]}" -eq 0 ]; then
-  build_binding
+  what_debian_lacks
   exit
 fi
 
@@ -74,4 +76,4 @@ apt "${install[@]}" || { apt update && apt "${install[@]}"; } ||
 
 mapfile -t missing < <(missing_packages)
 [ "${#missing[@]}" -eq 0 ] || unavailable "${missing[*]} (installed, but not where Debian 12 puts them)"
-build_binding
+what_debian_lacks
