@@ -9,9 +9,12 @@ const wellFormed = /^\/(?:[\w.~!$&'()*+,=:@/-]|%[\da-f]{2})*$/i;
 /** Letters that need no encoding, and what means something else to who decodes it, perhaps twice. */
 const misread = /[\w.~\-/\\%;?#\p{Cc}]/u;
 
+/** What a server that folds compatible letters (NFKC) may take for one of these, or leave out as it can't be seen. */
+const unseen = /[\p{Default_Ignorable_Code_Point}/\\.%;?#\p{Cc}]/u;
+
 /**
  * The path of a request target (without its query), where it can be read in one way only. Two servers must not see two
- * paths: what has to be normalised first (`//`, `/./`, `%2e`, `%2f`, `;`, a backslash, …) is refused instead.
+ * paths: what has to be normalised first (`//`, `/./`, `%2e`, `%2f`, `;`, a backslash, a full-width `／`, …) is refused instead.
  */
 export function readPath(target: string): PathReading {
   const [path = ''] = target.split('?', 1);
@@ -32,9 +35,10 @@ function isPlainlyEncoded(path: string): boolean {
     const byte = Number.parseInt(hex, 16);
     if (byte < 0x80 && misread.test(String.fromCharCode(byte))) return false;
   }
+  if (!path.includes('%')) return true;
   try {
-    decodeURIComponent(path);
-    return true;
+    const [...letters] = decodeURIComponent(path).replace(/\p{ASCII}/gu, '');
+    return !letters.some((letter) => unseen.test(letter) || unseen.test(letter.normalize('NFKC')));
   } catch {
     return false; // no UTF-8
   }

@@ -12,13 +12,19 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import type { TemporaryDirectory } from '../support/temporary-directory.ts';
 
 describe('A path', () => {
-  it.each(['/', '/accounts', '/accounts/', '/a/b-c_d~e.f', '/a/%20b', '/caf%C3%A9', '/a%40b,c:d'])(
-    'that has one reading is taken: %s',
-    (target) => {
-      expect(readPath(target)).toEqual({ path: target });
-      expect(readPath(`${target}?a=//..;%2e#`)).toEqual({ path: target });
-    },
-  );
+  it.each([
+    '/',
+    '/accounts',
+    '/accounts/',
+    '/a/b-c_d~e.f',
+    '/a/%20b',
+    '/caf%C3%A9',
+    '/a%40b,c:d',
+    '/%EF%AC%81',
+  ])('that has one reading is taken: %s', (target) => {
+    expect(readPath(target)).toEqual({ path: target });
+    expect(readPath(`${target}?a=//..;%2e#`)).toEqual({ path: target });
+  });
 
   it.each([
     ...['', 'accounts', '*', 'https://api.bank.example/accounts', '//', '//accounts', '/a//b'],
@@ -26,6 +32,15 @@ describe('A path', () => {
     ...['/a%2Fb', '/a%5cb', '/a\\b', '/a;b', '/a;jsessionid=1/b', '/a%3bb', '/%252e', '/a%25b'],
     ...['/a%00', '/a%0a', '/a%7f', '/a%', '/a%2', '/a%zz', '/%41ccounts', '/%61', '/a%2Db', '/%5f'],
     ...['/a%3fb', '/a%23b', '/a#b', '/a b', '/a\tb', '/caf\u00e9', '/%ff', '/%c0%ae', '/%C3'],
+    ...[
+      '/a%EF%BC%8Fb',
+      '/%EF%BC%8E%EF%BC%8E/a',
+      '/%E2%80%A6',
+      '/a%EF%BC%9Bb',
+      '/%E2%84%85',
+      '/a%C2%85',
+    ],
+    ...['/.%E2%80%8B./a', '/a%EF%BB%BF', '/a%C2%ADb', '/%F3%A0%80%81'],
     ...['/a"b', '/<a>', '/a|b', '/a^b', '/{a}', '/[a]', '/a`b', `/${'a'.repeat(2048)}`],
   ])('that has several is refused: %s', (target) => {
     expect(readPath(target)).toHaveProperty('fault');
@@ -33,7 +48,8 @@ describe('A path', () => {
 
   it('that is taken means the same to who normalises, decodes, or does neither', () => {
     const letters = Array.from({ length: 95 }, (_, at) => String.fromCharCode(at + 32));
-    const piece = fc.constantFrom(...letters, '%2e', '%2f', '%C3%A9', '..', '//');
+    const encoded = ['%2e', '%2f', '%C3%A9', '%EF%BC%8F', '%E2%80%A5', '%E2%80%8B', '%EF%AC%81'];
+    const piece = fc.constantFrom(...letters, ...encoded, '..', '//');
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const target = `/${pieces.join('')}`;
@@ -46,6 +62,9 @@ describe('A path', () => {
         expect(decoded.split('/').length).toBe(taken.split('/').length);
         expect(path.posix.normalize(decoded)).toBe(decoded);
         expect(decoded).not.toContain('%');
+        const folded = decoded.normalize('NFKC');
+        expect(path.posix.normalize(folded)).toBe(folded);
+        expect(folded.split('/').length).toBe(taken.split('/').length);
       }),
       { numRuns: 2000 },
     );
