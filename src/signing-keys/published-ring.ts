@@ -17,7 +17,7 @@ import {
 } from './ring-reading.ts';
 import type { PublishedKey } from './ring-reading.ts';
 import type { Rotation } from './rotation.ts';
-import type { Signers } from './signers/signers.ts';
+import type { OpenSigner, Signers } from './signers/signers.ts';
 
 /** The key ring as one process publishes it. */
 export interface PublishedRing {
@@ -123,6 +123,26 @@ export function createPublishedRing(deps: Dependencies): PublishedRing {
 
 type OnSwap = (keys: readonly PublishedKey[]) => void;
 
+/**
+ * Publishes with one signer for a key for as long as it is in the ring: each remembers whether what signs is away, and a swap
+ * for another key's sake must not make it try a code on that.
+ */
+function createPublishing(signers: Pick<Signers, 'open'>) {
+  let opened = new Map<string, OpenSigner>();
+  return function publish(keys: readonly OpenedKey[]): readonly PublishedKey[] {
+    const kept = new Map<string, OpenSigner>();
+    const published = publishedKeys(keys, {
+      open(key) {
+        const signer = opened.get(key.kid) ?? signers.open(key);
+        kept.set(key.kid, signer);
+        return signer;
+      },
+    });
+    opened = kept;
+    return published;
+  };
+}
+
 function createFollower({ store, processes, changes, logger, signers }: Dependencies) {
   const self = { id: randomUUID(), host: hostname() };
   let ring: readonly OpenedKey[] = [];
@@ -131,6 +151,7 @@ function createFollower({ store, processes, changes, logger, signers }: Dependen
   let reported = '';
   const told = new Set<string>();
   const proofs = createKeyProofs({ signers, logger });
+  const publish = createPublishing(signers);
 
   async function report(published: readonly string[]): Promise<void> {
     await processes.report({ ...self, published });
@@ -163,7 +184,7 @@ function createFollower({ store, processes, changes, logger, signers }: Dependen
         throw new Problem('signing_key_invalid', { detail: faults.join('; ') });
       }
       reportedAt = -Infinity; // what is published now is reported by the first step
-      return publishedKeys(ring, signers);
+      return publish(ring);
     },
 
     /** What is published is reported after it is. */
@@ -174,7 +195,7 @@ function createFollower({ store, processes, changes, logger, signers }: Dependen
       const read = withKnownKeys(await readRing(store, signers), ring);
       tellFaults(read);
       const isOther = versionOf(read) !== versionOf(ring);
-      if (isOther) onSwap(publishedKeys(read, signers));
+      if (isOther) onSwap(publish(read));
       ring = read;
       const signable = signableKids(ring, await proofs.of(ring));
       if (isOther || isDue || signable.join() !== reported) await report(signable);
