@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import * as openid from 'openid-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
@@ -225,17 +226,26 @@ describe('A key that was made in the HSM by other tools', () => {
     await cli.remove();
   });
 
-  it('is refused where it is missing, may be taken out, is too weak, of another kind or one of several', async () => {
+  it('is refused where it is missing, may be taken out, was brought there, is too weak, of another kind or one of several', async () => {
     await hsm.makeKey('rsa:1024', { label: 'weak', id: 'd1' });
     await hsm.makeKey('EC:secp384r1', { label: 'curve', id: 'd2' });
     await hsm.makeKey('rsa:2048', { label: 'loose', id: 'd5' }, ['--extractable']);
+    await hsm.importKey(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey, {
+      ...{ label: 'brought', id: 'd6' },
+    });
     await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd3' });
     await hsm.makeKey('EC:prime256v1', { label: 'twice', id: 'd4' });
+    const outside = (label: string) =>
+      `the private key ${label} is not the HSM’s alone, or may vanish from it`;
     const refusals = [
       ['PS256', 'absent', 'there is no private key absent in the token'],
       [
         ...(['PS256', 'loose'] as const),
-        'the private key loose may leave the HSM or vanish from it: CKA_EXTRACTABLE is not false',
+        `${outside('loose')}: CKA_EXTRACTABLE is not false, CKA_NEVER_EXTRACTABLE is not true`,
+      ],
+      [
+        ...(['PS256', 'brought'] as const),
+        `${outside('brought')}: CKA_LOCAL is not true, CKA_ALWAYS_SENSITIVE is not true, CKA_NEVER_EXTRACTABLE is not true`,
       ],
       ['PS256', 'weak', 'an RSA key of 1024 bits is too weak: 2048 is the least'],
       ['ES256', 'curve', 'ES256 does not sign with a key of the kind of curve'],

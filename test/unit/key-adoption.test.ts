@@ -65,7 +65,8 @@ function rsaPair(key: KeyObject, { label = 'ceremony', id = '0a' } = {}): Stored
   return [
     {
       ...{ [ck.class]: ck.privateKey, ...kinds.rsa, ...names },
-      ...{ [ck.sensitive]: true, [ck.extractable]: false },
+      ...{ [ck.sensitive]: true, [ck.extractable]: false, [ck.local]: true },
+      ...{ [ck.alwaysSensitive]: true, [ck.neverExtractable]: true },
     },
     {
       ...{ [ck.class]: ck.publicKey, ...kinds.rsa, ...names },
@@ -109,6 +110,17 @@ describe('A key that was made in the token by other means', () => {
   it.each([
     ['is not kept secret', { [ck.sensitive]: false }, 'CKA_SENSITIVE is not true'],
     ['may be taken out', { [ck.extractable]: true }, 'CKA_EXTRACTABLE is not false'],
+    ['was brought from elsewhere', { [ck.local]: false }, 'CKA_LOCAL is not true'],
+    [
+      'was not always kept secret',
+      { [ck.alwaysSensitive]: false },
+      'CKA_ALWAYS_SENSITIVE is not true',
+    ],
+    [
+      'could be taken out once',
+      { [ck.neverExtractable]: false },
+      'CKA_NEVER_EXTRACTABLE is not true',
+    ],
     ['is gone with the session', { [ck.token]: false }, 'CKA_TOKEN is not true'],
     [
       'may do several of that',
@@ -123,7 +135,7 @@ describe('A key that was made in the token by other means', () => {
   ] as const)('is refused where its private half %s', (_what, changes: Stored, reason) => {
     const objects = [{ ...privateHalf, ...changes }, publicHalf];
     expect(() => adoptableKey(tokenOf(objects), session, wanted)).toThrow(
-      `the private key ceremony may leave the HSM or vanish from it: ${reason}`,
+      `the private key ceremony is not the HSM’s alone, or may vanish from it: ${reason}`,
     );
   });
 
@@ -131,6 +143,9 @@ describe('A key that was made in the token by other means', () => {
     [ck.sensitive, 'CKA_SENSITIVE is not true'],
     [ck.extractable, 'CKA_EXTRACTABLE is not false'],
     [ck.token, 'CKA_TOKEN is not true'],
+    [ck.local, 'CKA_LOCAL is not true'],
+    [ck.alwaysSensitive, 'CKA_ALWAYS_SENSITIVE is not true'],
+    [ck.neverExtractable, 'CKA_NEVER_EXTRACTABLE is not true'],
   ])('is refused where the token does not tell the attribute %i', (type, reason) => {
     const silent = Object.fromEntries(
       Object.entries(privateHalf).filter(([name]) => name !== String(type)),

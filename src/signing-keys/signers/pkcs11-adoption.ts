@@ -9,16 +9,19 @@ type Reader = Pick<
   'C_FindObjectsInit' | 'C_FindObjects' | 'C_FindObjectsFinal' | 'C_GetAttributeValue'
 >;
 
-/** What the private half has to be, as of those that we have made: it is kept, and stays where it is. */
+/** What the private half has to be, as of those that we have made: kept, and never anywhere else, neither before nor after. */
 const confinement = [
   { type: ck.token, name: 'CKA_TOKEN', is: true },
   { type: ck.sensitive, name: 'CKA_SENSITIVE', is: true },
   { type: ck.extractable, name: 'CKA_EXTRACTABLE', is: false },
+  { type: ck.local, name: 'CKA_LOCAL', is: true },
+  { type: ck.alwaysSensitive, name: 'CKA_ALWAYS_SENSITIVE', is: true },
+  { type: ck.neverExtractable, name: 'CKA_NEVER_EXTRACTABLE', is: true },
 ] as const;
 
 /**
  * The one key pair of a token that is meant, made by whomever. Throws what stands against signing with it: it is not
- * there, it is several, it may leave the token, nothing finds it again, or it is of another kind. Whether it signs is
+ * there, it is several, it may leave the token or came from elsewhere, nothing finds it again, or it is of another kind. Whether it signs is
  * for its user to try.
  */
 export function adoptableKey(module: Reader, session: Handle, wanted: WantedKey): FoundKey {
@@ -52,7 +55,9 @@ export function adoptableKey(module: Reader, session: Handle, wanted: WantedKey)
     const against = confinement.filter(({ type, is }) => flag(object, type) !== is);
     if (against.length === 0) return;
     const wrong = against.map((one) => `${one.name} is not ${String(one.is)}`).join(', ');
-    throw new Error(`the private key ${name} may leave the HSM or vanish from it: ${wrong}`);
+    throw new Error(
+      `the private key ${name} is not the HSM’s alone, or may vanish from it: ${wrong}`,
+    );
   }
 
   /** Undefined where the token doesn't tell. */

@@ -21,6 +21,9 @@ export const ck = {
   modulusBits: 0x121,
   publicExponent: 0x122,
   extractable: 0x162,
+  local: 0x163,
+  neverExtractable: 0x164,
+  alwaysSensitive: 0x165,
   ecParams: 0x180,
   ecPoint: 0x181,
 } as const;

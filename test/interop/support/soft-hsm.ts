@@ -1,4 +1,5 @@
-import { rename, writeFile, mkdir } from 'node:fs/promises';
+import type { KeyObject } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { runCommand } from './command.ts';
@@ -16,6 +17,8 @@ export interface SoftHsm {
     names: { label: string; id: string },
     more?: readonly string[],
   ): Promise<void>;
+  /** Brings one that was made outside. */
+  importKey(key: KeyObject, names: { label: string; id: string }): Promise<void>;
   /** What the token says of its private keys, as OpenSC reads it. */
   describeKeys(): Promise<string>;
   close(): Promise<void>;
@@ -61,6 +64,14 @@ export async function softHsm(): Promise<SoftHsm> {
     async makeKey(type, { label: keyLabel, id }, more = []) {
       const key = ['--key-type', type, '--label', keyLabel, '--id', id];
       await tool(['--keypairgen', ...key, '--usage-sign', '--sensitive', ...more]);
+    },
+    async importKey(key, { label: keyLabel, id }) {
+      const file = path.join(directory.path, 'brought.pem');
+      await writeFile(file, key.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+      const words = ['--import', file, '--token', label, '--label', keyLabel, '--id', id];
+      const result = await runCommand('softhsm2-util', [...words, '--pin', pin], { environment });
+      await rm(file);
+      if (result.code !== 0) throw new Error(result.stderr);
     },
     describeKeys: () => tool(['--list-objects']),
     async close() {
