@@ -1,4 +1,5 @@
 import * as openid from 'openid-client';
+import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   linksIn,
@@ -175,6 +176,34 @@ describe('Stopping an app', () => {
     await agent.submit(await open(path, agent), {});
     const asked = await scopeRequest(tpp, { scope });
     expect((await agent.open(asked.url)).html).toContain('value="allow"');
+  });
+
+  it('at the moment of allowing it more does not let what it had come back', async () => {
+    const { agent, customer } = await customerAtOverview();
+    await (await allow(agent, { scope: 'openid profile offline_access' })).exchange();
+    const more = await scopeRequest(tpp, { scope: 'openid profile offline_access accounts' });
+    const page = await agent.open(more.url);
+    expect(page.html).toContain('See your accounts');
+    expect(page.html).not.toContain('profile details');
+    const ending = new pg.Client(server.database.connection);
+    await ending.connect();
+    await ending.query('BEGIN');
+    // What the dashboard does, held between the reading of the grant and its writing.
+    await ending.query(`DELETE FROM artifacts WHERE kind = 'Grant' AND customer_id = $1`, [
+      customer.id,
+    ]);
+    const answering = agent.submit(page, { decision: 'allow' });
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(() => rows(server, waiting), { timeout: 10_000 }).not.toEqual([]);
+    await ending.query('COMMIT');
+    await ending.end();
+    const again = await answering;
+    expect(again.html).toContain('profile details');
+    expect((await open(overview, agent)).html).not.toContain('profile details');
+    const { url } = await agent.submit(again, { decision: 'allow' });
+    const { configuration } = tpp;
+    const tokens = await openid.authorizationCodeGrant(configuration, new URL(url), more.checks);
+    expect(tokens.scope).toContain('accounts');
   });
 
   it('ended by one process holds at the other, which refreshes no more', async () => {

@@ -1,11 +1,13 @@
 import type Provider from 'oidc-provider';
 import type { Interaction, InteractionResults } from 'oidc-provider';
 import { Problem } from '../../problem.ts';
+import type { ArtifactAdapter } from '../storage/artifact-store.ts';
 import { addMissing, consentOfInteraction, saveConsentGrant } from './consent-grants.ts';
 import type { AuthorizationDetail } from '../ports.ts';
 import type { GrantDecisions } from './grant-decisions.ts';
 import { wishIn } from './grant-request.ts';
 import { findGrant } from './managed-id.ts';
+import type { EngineGrant } from './managed-id.ts';
 import { grantIdRefusal } from './wish-checks.ts';
 
 interface Ground {
@@ -54,14 +56,29 @@ export async function grantUnderConsent(
   return grantId === undefined ? grantIdRefusal : { consent: { grantId } };
 }
 
-/** A new grant, or the one of this session and client with what is missing added. */
+/** The grant of this session and client with what is missing added, or a new one where none stands. */
 async function saveSessionGrant(provider: Provider, interaction: Interaction): Promise<string> {
   const existing =
     interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
+  if (existing !== undefined) {
+    addMissing(existing, interaction);
+    if (await saveStanding(existing)) return existing.jti;
+  }
   const { clientId, customerId: accountId } = ownerOf(interaction);
-  const grant = existing ?? new provider.Grant({ accountId, clientId });
+  const grant = new provider.Grant({ accountId, clientId });
   addMissing(grant, interaction);
   return grant.save();
+}
+
+/** False where the customer has ended it meanwhile: what it gave must not come back with what it is to give now. */
+async function saveStanding(grant: EngineGrant): Promise<boolean> {
+  const { adapter } = grant as unknown as { adapter: ArtifactAdapter };
+  let stands = false;
+  const upsert: ArtifactAdapter['update'] = async (...stored) =>
+    (stands = await adapter.update(...stored));
+  Object.defineProperty(grant, 'adapter', { value: { upsert } });
+  await grant.save();
+  return stands;
 }
 
 function ownerOf({ session, params }: Interaction): { clientId: string; customerId: string } {

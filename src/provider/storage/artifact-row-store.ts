@@ -48,6 +48,8 @@ export interface ArtifactRows {
   insert(row: NewArtifactRow): Promise<number>;
   /** Inserts or replaces; what was used up stays so. */
   put(row: NewArtifactRow): Promise<number>;
+  /** Replaces; false where there is nothing (any more). */
+  replace(row: NewArtifactRow): Promise<boolean>;
   /** Whether this call used it up, and no other before. */
   useUp(key: ArtifactKey, at: Date): Promise<boolean>;
   /** Takes {@link useUp} back. */
@@ -97,6 +99,8 @@ const statements = {
     ON CONFLICT (kind, id_digest) DO UPDATE SET payload = EXCLUDED.payload,
       grant_digest = EXCLUDED.grant_digest, uid_digest = EXCLUDED.uid_digest,
       client_id = EXCLUDED.client_id, customer_id = EXCLUDED.customer_id, expires_at = EXCLUDED.expires_at`,
+  replace: `UPDATE artifacts SET payload = $3::bytea, grant_digest = $4::bytea, uid_digest = $5::bytea,
+    client_id = $6, customer_id = $7, expires_at = $8::timestamptz ${byKey}`,
   useUp: `UPDATE artifacts SET consumed_at = $3 ${byKey} AND consumed_at IS NULL`,
   release: `UPDATE artifacts SET consumed_at = NULL ${byKey}`,
   useUpAndInsert: `WITH used AS (
@@ -152,6 +156,7 @@ export function createArtifactRows(sql: Sql, onWrite: () => void): ArtifactRows 
     ...createReads(sql),
     insert: (row) => run('insert', valuesOf(row)),
     put: (row) => run('put', valuesOf(row)),
+    replace: (row) => isOne(run('replace', valuesOf(row))),
     useUp: ({ kind, idDigest }, at) => isOne(run('useUp', [kind, idDigest, at])),
     release: ({ kind, idDigest }) => run('release', [kind, idDigest]),
     useUpAndInsert({ kind, idDigest, isSubstitute = false }, row, at) {

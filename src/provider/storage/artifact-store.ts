@@ -38,9 +38,15 @@ export interface ArtifactStoreDependencies {
   retries: RetryPolicy;
 }
 
+/** What the engine asks for, and one thing more. */
+export interface ArtifactAdapter extends Adapter {
+  /** As `upsert`, for what has been there; false where it has ended meanwhile and stays so. */
+  update: (id: string, payload: AdapterPayload, expiresIn: number) => Promise<boolean>;
+}
+
 /** What oidc-provider keeps, under digests of the ids and with encrypted payloads. */
 export interface ArtifactStore {
-  adapterFor(kind: string): Adapter;
+  adapterFor(kind: string): ArtifactAdapter;
   /** Claims an interaction for its one completion; false when another request was first. */
   claimInteraction(uid: string): Promise<boolean>;
   /** Gives a claim back whose completion failed. */
@@ -220,7 +226,7 @@ function createReader(kind: string, ground: Ground) {
   };
 }
 
-function createAdapter(kind: string, ground: Ground): Adapter {
+function createAdapter(kind: string, ground: Ground): ArtifactAdapter {
   const { rows, uses, sessions, clock, encryption } = ground;
   const codec = createArtifactCodec(kind, encryption);
   const singleUse = createSingleUse(ground);
@@ -236,6 +242,9 @@ function createAdapter(kind: string, ground: Ground): Adapter {
       else await rows.put(row);
       if (kind === 'Session') sessions.note(id, payload);
     },
+
+    update: (id, payload, expiresIn) =>
+      rows.replace(newRow(kind, { id, payload, expiresIn }, { codec, clock })),
 
     async find(id) {
       const opened = await read(id);
