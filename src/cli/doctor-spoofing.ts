@@ -16,42 +16,59 @@ interface Answer {
   error: string;
 }
 
+/** How the doctor comes: as one without a certificate, and with one of its own making, which nobody trusts. */
+export interface Appearances {
+  without: OutboundFetch;
+  withOwn: OutboundFetch;
+}
+
+type Ask = (headers: Record<string, string>) => Promise<Answer>;
+
 /**
  * Sends a certificate in every header in which some proxy sends one, and something that is none, to
  * a token endpoint, and compares each answer with the one to the same request without the header. A
- * header that is dropped changes nothing, so every change is a finding of status `failed`.
+ * header that is dropped changes nothing, so every change is a finding of status `failed`. Some proxies
+ * hand on only what comes with a certificate, whosoever it is: so all of it again with one.
  */
 export async function spoofCertificates(
   endpoint: string,
   client: SpoofedClient,
-  fetchOut: OutboundFetch,
+  { without, withOwn }: Appearances,
 ): Promise<Finding[]> {
-  const ask = (headers: Record<string, string>) =>
-    requestToken(endpoint, client, { headers, fetchOut });
+  const check = `spoofing ${endpoint}`;
+  const ask: Ask = (headers) => requestToken(endpoint, client, { headers, fetchOut: without });
   const expected = await ask({});
   if (expected.status !== 401) {
     const detail = `without a certificate the answer is ${textOf(expected)}, where 401 invalid_client is expected`;
-    return [{ check: `spoofing ${endpoint}`, status: 'failed', detail }];
+    return [{ check, status: 'failed', detail }];
   }
-  const findings: Finding[] = [];
+  const askWithOwn: Ask = (headers) =>
+    requestToken(endpoint, client, { headers, fetchOut: withOwn });
+  const found = await changesBy(client, expected, ask);
+  const details = found.length > 0 ? found : await changesBesideOwn(client, askWithOwn);
+  if (details.length > 0) return details.map((detail) => ({ check, status: 'failed', detail }));
+  const count = String(headersFor(client).length);
+  return [{ check, status: 'ok', detail: `${count} forged headers changed nothing` }];
+}
+
+/** None where the proxy itself refuses certificates that it does not know. */
+async function changesBesideOwn(client: SpoofedClient, ask: Ask): Promise<string[]> {
+  const expected = await ask({}).catch(() => undefined);
+  if (expected?.status !== 401) return [];
+  const details = await changesBy(client, expected, ask);
+  return details.map((detail) => `beside a certificate that nobody trusts, ${detail}`);
+}
+
+async function changesBy(client: SpoofedClient, expected: Answer, ask: Ask): Promise<string[]> {
+  const details: string[] = [];
   for (const [name, value] of headersFor(client)) {
     const answer = await ask({ [name]: value });
     if (textOf(answer) === textOf(expected)) continue;
-    findings.push({
-      check: `spoofing ${endpoint}`,
-      status: 'failed',
-      detail: `${name} from outside is read: ${textOf(answer)} instead of ${textOf(expected)}; let the proxy remove or overwrite it`,
-    });
+    details.push(
+      `${name} from outside is read: ${textOf(answer)} instead of ${textOf(expected)}; let the proxy remove or overwrite it`,
+    );
   }
-  if (findings.length > 0) return findings;
-  const count = String(headersFor(client).length);
-  return [
-    {
-      check: `spoofing ${endpoint}`,
-      status: 'ok',
-      detail: `${count} forged headers changed nothing`,
-    },
-  ];
+  return details;
 }
 
 async function requestToken(

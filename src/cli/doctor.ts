@@ -4,18 +4,18 @@ import { bounds } from '../bounds.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { Configuration } from '../config/schema.ts';
 import { issueClientCertificate } from '../development/certificate-authority.ts';
+import type { IssuedCertificate } from '../development/certificate-authority.ts';
 import { developmentFiles } from '../development/material.ts';
 import { createPrivateFiles } from '../development/private-files.ts';
 import { Problem } from '../problem.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
-import type { OutboundFetch } from '../security/outbound-fetch.ts';
 import { configurationProblems } from '../startup/configuration-problems.ts';
 import { Refusal } from '../startup/material.ts';
 import { addCommand, print } from './command.ts';
 import { certificateFindings, discover } from './doctor-checks.ts';
 import type { Finding } from './doctor-checks.ts';
 import { spoofCertificates } from './doctor-spoofing.ts';
-import type { SpoofedClient } from './doctor-spoofing.ts';
+import type { Appearances, SpoofedClient } from './doctor-spoofing.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { readInput } from './input.ts';
 import { table } from './output.ts';
@@ -61,7 +61,7 @@ async function examine(shell: Shell, options: Options): Promise<Finding[]> {
   if (!loaded.ok) throw new Refusal(problems);
   const { configuration } = loaded;
   const client = await spoofedClient(shell, options);
-  const fetchOut = await fetchFor(shell, configuration, options);
+  const appearances = await appearancesFor(shell, configuration, options);
   return [
     ...(problems.length === 0
       ? [
@@ -73,19 +73,19 @@ async function examine(shell: Shell, options: Options): Promise<Finding[]> {
         ]
       : problems.map((detail): Finding => ({ check: 'configuration', status: 'failed', detail }))),
     ...(problems.length === 0 ? certificateFindings(configuration, shell.clock) : []),
-    ...(await fromOutside(configuration, shell, { client, fetchOut })),
+    ...(await fromOutside(configuration, shell, { client, appearances })),
   ];
 }
 
 async function fromOutside(
   configuration: Configuration,
   { clock }: Shell,
-  { client, fetchOut }: { client: SpoofedClient; fetchOut: OutboundFetch },
+  { client, appearances }: { client: SpoofedClient; appearances: Appearances },
 ): Promise<Finding[]> {
   try {
-    const { findings, endpoints } = await discover(configuration, fetchOut, clock);
+    const { findings, endpoints } = await discover(configuration, appearances.without, clock);
     for (const endpoint of endpoints) {
-      findings.push(...(await spoofCertificates(endpoint, client, fetchOut)));
+      findings.push(...(await spoofCertificates(endpoint, client, appearances)));
     }
     return findings;
   } catch (error) {
@@ -98,21 +98,22 @@ async function fromOutside(
 async function spoofedClient(shell: Shell, options: Options): Promise<SpoofedClient> {
   const { client: id = 'countersign-doctor', certificate } = options;
   if (certificate !== undefined) return { id, certificate: await readInput(shell, certificate) };
-  const forged = await issueClientCertificate(undefined, {
-    subject: `CN=${id}`,
-    clock: shell.clock,
-  });
+  const forged = await madeUpCertificate(shell, id);
   return { id, certificate: forged.certificatePem };
+}
+
+function madeUpCertificate({ clock }: Shell, name: string): Promise<IssuedCertificate> {
+  return issueClientCertificate(undefined, { subject: `CN=${name}`, clock });
 }
 
 const timeoutMs = 10_000;
 
 /** To the server that the configuration names, wherever it is. */
-async function fetchFor(
+async function appearancesFor(
   shell: Shell,
   configuration: Configuration,
   { authority }: Options,
-): Promise<OutboundFetch> {
+): Promise<Appearances> {
   const { issuer, mtlsOrigin, outboundTruststore } = configuration;
   const authorities = [
     outboundTruststore,
@@ -121,12 +122,17 @@ async function fetchFor(
       : await readInput(shell, authority),
   ];
   if (!issuer.startsWith('https://')) throw new UsageError('The issuer has no https address.');
-  return createOutboundFetch({
+  const limits = {
     allowedHosts: [issuer, mtlsOrigin].map((origin) => new URL(origin).host),
     truststorePem: authorities.filter((pem) => pem !== undefined).join('\n'),
     timeoutMs,
     maxBodyBytes: bounds.answers.maxBytes,
-  });
+  };
+  const clientCertificate = await madeUpCertificate(shell, 'countersign-doctor');
+  return {
+    without: createOutboundFetch(limits),
+    withOwn: createOutboundFetch({ ...limits, clientCertificate }),
+  };
 }
 
 async function developmentAuthority(configuration: Configuration): Promise<string | undefined> {

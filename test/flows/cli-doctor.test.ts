@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https';
 import { writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
+import { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   createTestCertificates,
@@ -42,18 +43,21 @@ async function examine(environment: Record<string, string>, words: readonly stri
   return { ...result, findings: result.json()['findings'] as Finding[], ok: result.json()['ok'] };
 }
 
-/** A server of which `answer` says what the token endpoint makes of the headers. */
+/** A server of which `answer` says what the token endpoint makes of the headers, and of a certificate that is shown. */
 async function stub(
-  answer: (headers: IncomingMessage['headers']) => [number, string],
+  answer: (headers: IncomingMessage['headers'], hasCertificate: boolean) => [number, string],
   date?: Date,
 ) {
   let origin = '';
+  const { certificatePem: cert, privateKeyPem: key } = certificates.server;
   const server: Server = createServer(
-    { cert: certificates.server.certificatePem, key: certificates.server.privateKeyPem },
+    { cert, key, requestCert: true, rejectUnauthorized: false },
     (request, response) => {
       if (date !== undefined) response.setHeader('Date', date.toUTCString());
       if (request.url === '/token') {
-        const [status, error] = answer(request.headers);
+        const { socket } = request;
+        const shown = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+        const [status, error] = answer(request.headers, shown !== undefined);
         response.writeHead(status).end(JSON.stringify({ error }));
       } else response.end(JSON.stringify({ issuer: origin, token_endpoint: `${origin}/token` }));
     },
@@ -97,6 +101,18 @@ describe('countersign doctor finds a server that believes headers', () => {
     ]);
   });
 
+  it('of whoever shows some certificate', async () => {
+    const name = 'x-forwarded-client-cert';
+    const environment = await stub((headers, hasCertificate) =>
+      hasCertificate && headers[name] !== undefined ? [200, 'none'] : strict(),
+    );
+    const { exitCode, findings } = await examine(environment);
+    expect(exitCode).toBe(1);
+    expect(failures(findings)[0]?.detail).toContain(
+      'beside a certificate that nobody trusts, X-Forwarded-Client-Cert from outside is read: 200',
+    );
+  });
+
   it("with the client's own certificate", async () => {
     const { certificatePem } = await clientCertificate(certificates.authority);
     await writeFile(file('tpp.pem'), certificatePem);
@@ -125,6 +141,13 @@ describe('countersign doctor', () => {
       'clock',
       expect.stringMatching(/^spoofing https:/),
     ]);
+  });
+
+  it('finds nothing in a proxy that itself refuses certificates that it does not know', async () => {
+    const environment = await stub((_headers, hasCertificate) =>
+      hasCertificate ? [400, 'no JSON'] : strict(),
+    );
+    expect(await examine(environment)).toMatchObject({ exitCode: 0 });
   });
 
   it.each([
