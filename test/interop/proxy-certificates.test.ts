@@ -7,121 +7,47 @@ import type { IssuedCertificate } from '../../src/development/certificate-author
 import {
   clientCertificate,
   createTestCertificates,
+  expiredClientCertificate,
+  selfSignedClientCertificate,
   type TestCertificates,
 } from '../support/certificates.ts';
 import { commandLine } from '../support/command-line.ts';
 import { proxyHeaders } from '../support/forwarded.ts';
 import { freePort } from '../support/free-port.ts';
 import { rows } from '../support/protocol.ts';
-import { createFetches, startAuthorizationServer } from '../support/server.ts';
+import { createFetches, startAuthorizationServer, tppSubject } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
-import { startHaproxy } from './support/haproxy.ts';
-import { startNginx } from './support/nginx.ts';
-import { adapted, shippedFile } from './support/shipped.ts';
+import {
+  certificateProxies,
+  habits,
+  loopbackBehind,
+  mistakes,
+} from './support/certificate-proxies.ts';
+import type { CertificateProxy, RunningProxy, Setting } from './support/certificate-proxies.ts';
+import { chainedCertificate } from './support/chained-certificate.ts';
+import { requestTokenBy, requestTokenOnce } from './support/token-request.ts';
+import type { TokenAnswer, TokenRequest } from './support/token-request.ts';
 
-interface Ports {
-  public: number;
-  mtls: number;
+const kinds = Object.keys(certificateProxies) as CertificateProxy[];
+
+const thumbprint = ({ certificatePem }: IssuedCertificate): string =>
+  createHash('sha256').update(new X509Certificate(certificatePem).raw).digest('base64url');
+
+/** The thumbprint in the token of an answer; undefined where there is none. */
+function boundTo({ body }: Pick<TokenAnswer, 'body'>): unknown {
+  const token = body['access_token'];
+  const { cnf } = typeof token === 'string' ? decodeJwt<{ cnf: object }>(token) : {};
+  return cnf && Reflect.get(cnf, 'x5t#S256');
 }
 
-/** What each proxy is started with: our shipped configuration with this test's addresses and files. */
-interface Setting {
-  server: AuthorizationServer;
-  /** Certificates of the far side of the proxy. */
-  edge: TestCertificates;
-  proxy: IssuedCertificate;
-  ports: Ports;
-  /** Changes the shipped configuration. */
-  change?: (shipped: string) => string;
-}
-
-interface Peer {
-  stop(): Promise<void>;
-}
-
-const both = ({ certificatePem, privateKeyPem }: IssuedCertificate) =>
-  certificatePem + privateKeyPem;
-
-async function nginx({
-  server,
-  edge,
-  proxy,
-  ports,
-  change = (text) => text,
-}: Setting): Promise<Peer> {
-  const shipped = change(await shippedFile('deploy/nginx/client-certificates.conf'));
-  return startNginx({
-    ports: [ports.public, ports.mtls],
-    http: (folder) =>
-      adapted(shipped, [
-        ['Host auth.bank.example:8443', `Host localhost:${String(ports.mtls)}`],
-        ['Host auth.bank.example', `Host localhost:${String(ports.public)}`],
-        [
-          'server countersign.internal:3444',
-          `server 127.0.0.1:${String(server.running.ports.mtls)}`,
-        ],
-        ['proxy_ssl_name countersign.internal', 'proxy_ssl_name localhost'],
-        ['server_name auth.bank.example', 'server_name localhost'],
-        ['listen 443', `listen 127.0.0.1:${String(ports.public)}`],
-        ['listen 8443', `listen 127.0.0.1:${String(ports.mtls)}`],
-        ['/etc/nginx/countersign/', `${folder}/`],
-      ]),
-    files: {
-      'server.crt': edge.server.certificatePem,
-      'server.key': edge.server.privateKeyPem,
-      'proxy.crt': proxy.certificatePem,
-      'proxy.key': proxy.privateKeyPem,
-      'countersign-ca.crt': server.certificates.authority.certificatePem,
-    },
-  });
-}
-
-async function haproxy({
-  server,
-  edge,
-  proxy,
-  ports,
-  change = (text) => text,
-}: Setting): Promise<Peer> {
-  const shipped = change(await shippedFile('deploy/haproxy/client-certificates.cfg'));
-  return startHaproxy({
-    ports: [ports.public, ports.mtls],
-    configuration: (folder) =>
-      adapted(shipped, [
-        ['Host auth.bank.example:8443', `Host localhost:${String(ports.mtls)}`],
-        ['Host auth.bank.example', `Host localhost:${String(ports.public)}`],
-        ['countersign.internal:3444', `127.0.0.1:${String(server.running.ports.mtls)}`],
-        ['verifyhost countersign.internal', 'verifyhost localhost'],
-        ['bind :443', `bind 127.0.0.1:${String(ports.public)}`],
-        ['bind :8443', `bind 127.0.0.1:${String(ports.mtls)}`],
-        ['/etc/haproxy/countersign/', `${folder}/`],
-      ]),
-    files: {
-      'server.pem': both(edge.server),
-      'proxy.pem': both(proxy),
-      'client-authorities.pem': server.certificates.authority.certificatePem,
-      'countersign-ca.crt': server.certificates.authority.certificatePem,
-    },
-  });
-}
-
-/** Lines of the shipped configuration, without which a caller's header is handed on. */
-const protection = {
-  nginx: /^ *proxy_set_header ssl-client-cert .*$/gm,
-  haproxy:
-    /^ *http-request (?:del|set)-header X-SSL-Client-Cert .*$|^ *http-request del-header X-SSL-Client-Cert$/gm,
-};
-
-describe.each([
-  ['nginx', nginx],
-  ['haproxy', haproxy],
-] as const)('Behind %s as deploy/ configures it', (kind, startProxy) => {
+describe.each(kinds)('Behind %s as deploy/ configures it', (kind) => {
+  const startProxy = certificateProxies[kind];
   let server: AuthorizationServer;
   let edge: TestCertificates;
   let proxy: IssuedCertificate;
-  let ports: Ports;
+  let ports: Setting['ports'];
   let fetches: ReturnType<typeof createFetches>;
-  const peers: Peer[] = [];
+  const peers: RunningProxy[] = [];
 
   beforeAll(async () => {
     edge = await createTestCertificates();
@@ -159,6 +85,14 @@ describe.each([
     });
     return { status: response.status, body: (await response.json()) as Record<string, unknown> };
   }
+
+  /** On a connection of its own, at the host for certificates unless told. */
+  const ask = (wanted: Partial<TokenRequest> = {}) =>
+    requestTokenOnce({
+      origin: server.mtlsOrigin,
+      authority: edge.authority.certificatePem,
+      ...wanted,
+    });
 
   const forged = () => ({
     ...proxyHeaders[kind](server.tpp.certificatePem),
@@ -205,13 +139,108 @@ describe.each([
   it('a caller can not choose its address', async () => {
     const headers = { 'X-Forwarded-For': '203.0.113.9', Forwarded: 'for=203.0.113.9' };
     await requestToken(server.mtlsOrigin, undefined, headers);
+    const claims = [...Object.entries(headers).flat(), 'X-Forwarded-For', '203.0.113.8'];
+    const from = '127.0.0.5';
+    for (const origin of [server.mtlsOrigin, server.issuer]) {
+      await ask({ origin, from, headers: claims });
+      // Names for the next hop alone (RFC 9110 §7.6.1): nothing may be lost on the way by it.
+      const named = ['Connection', 'close, X-Forwarded-For, Forwarded', ...claims];
+      await ask({ origin, from, headers: named });
+    }
     await server.running.app.audit.flush();
+    // One test asks the server itself, from 127.0.0.1.
     const found = await rows(
       server,
-      'select distinct address from audit_events where address is not null',
+      `select distinct address from audit_events where address <> '127.0.0.1'`,
     );
-    expect(found).toEqual([{ address: '127.0.0.1' }]);
+    const expected = [from, loopbackBehind(kind)].filter((address) => address !== '127.0.0.1');
+    expect(new Set(found.map((row) => row['address']))).toEqual(new Set(expected));
   });
+
+  it('the certificate counts that is shown, however its header is spelled besides', async () => {
+    const other = await clientCertificate(server.certificates.authority, { subject: 'CN=another' });
+    const headerOf = ({ certificatePem }: IssuedCertificate) =>
+      Object.entries(proxyHeaders[kind](certificatePem))[0] ?? ['', ''];
+    const [name] = headerOf(other);
+    const names = [name, name.toUpperCase(), name.replaceAll('-', '_'), name.replace('-', '_')];
+    for (const spelled of [...names, name.toLowerCase()]) {
+      const twice = (told: IssuedCertificate) => {
+        const [, value] = headerOf(told);
+        return [spelled, value, spelled, value];
+      };
+      for (const connection of ['close', `close, ${spelled}`]) {
+        const headersAbout = (told: IssuedCertificate) => [
+          ...['Connection', connection],
+          ...twice(told),
+        ];
+        const forgery = { headers: headersAbout(server.tpp) };
+        expect(await ask(forgery)).toMatchObject(refused);
+        expect(await ask({ ...forgery, origin: server.issuer })).toMatchObject(refused);
+        expect(await ask({ ...forgery, certificate: other })).toMatchObject(refused);
+        const own = await ask({ headers: headersAbout(other), certificate: server.tpp });
+        expect(boundTo(own)).toBe(thumbprint(server.tpp));
+      }
+    }
+  });
+
+  it('a certificate that will not do is refused with an OAuth error', async () => {
+    const { authority } = server.certificates;
+    const subject = tppSubject;
+    const useless = [
+      await selfSignedClientCertificate({ subject }),
+      await clientCertificate(authority, { subject, extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] }),
+      await expiredClientCertificate(authority, { subject }),
+    ];
+    for (const certificate of useless) {
+      expect(await ask({ certificate })).toMatchObject(refused);
+    }
+  });
+
+  it('a renewed certificate counts beside the old one, on connections that all share', async () => {
+    const renewed = await clientCertificate(server.certificates.authority, { subject: tppSubject });
+    const callers = [server.tpp, renewed, undefined, server.tpp, renewed, undefined];
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all(callers.map((certificate) => ask({ certificate })));
+      expect(answers.map(boundTo)).toEqual(
+        callers.map((certificate) => certificate && thumbprint(certificate)),
+      );
+    }
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'a client that resumes its session stays known (%s)',
+    async (version) => {
+      const { resumes, sendsChains } = habits[kind];
+      const { authority } = server.certificates;
+      const certificate = sendsChains ? await chainedCertificate(authority, 1) : server.tpp;
+      const first = await ask({ certificate, version });
+      const second = await ask({ certificate, version, session: first.session });
+      expect([boundTo(first), boundTo(second)]).toEqual(Array(2).fill(thumbprint(certificate)));
+      expect(second.isResumed).toBe(resumes);
+    },
+  );
+
+  it('as many intermediates arrive as deploy/README.md says', async () => {
+    const certificate = await chainedCertificate(server.certificates.authority, 3);
+    const expected = habits[kind].sendsChains ? thumbprint(certificate) : undefined;
+    expect(boundTo(await ask({ certificate }))).toBe(expected);
+  });
+
+  it.each(habits[kind].protocols)(
+    '%s: the connection counts, no word of its caller',
+    async (by) => {
+      const authority = edge.authority.certificatePem;
+      const [headers, host] = [forged(), new URL(server.mtlsOrigin).host];
+      const atMtls = { origin: server.mtlsOrigin, authority };
+      const atPublic = { origin: server.issuer, authority };
+      const own = await requestTokenBy[by]({ ...atMtls, certificate: server.tpp });
+      expect(boundTo(own)).toBe(thumbprint(server.tpp));
+      expect(await requestTokenBy[by]({ ...atMtls, headers })).toMatchObject(refused);
+      expect(await requestTokenBy[by]({ ...atPublic, headers })).toMatchObject(refused);
+      const elsewhere = await requestTokenBy[by]({ ...atPublic, headers, host });
+      expect([401, 404]).toContain(elsewhere.status);
+    },
+  );
 
   it('pages are at the public host only', async () => {
     const page = (origin: string) => fetches.fetch()(`${origin}/authorize?client_id=tpp`);
@@ -235,13 +264,14 @@ describe.each([
 
   it('countersign doctor finds nothing, and finds a proxy that hands on what callers send', async () => {
     expect(await doctor()).toMatchObject({ exitCode: 0 });
-    await peers.pop()?.stop();
-    const change = (text: string) => text.replaceAll(protection[kind], '');
-    peers.push(await startProxy({ server, edge, proxy, ports, change }));
-    const found = await doctor();
-    await peers.pop()?.stop();
-    peers.push(await startProxy({ server, edge, proxy, ports }));
-    expect(found.exitCode).toBe(1);
-    expect(found.output).toContain('from outside is read: 200');
+    for (const change of mistakes[kind]) {
+      await peers.pop()?.stop();
+      peers.push(await startProxy({ server, edge, proxy, ports, change }));
+      const found = await doctor();
+      await peers.pop()?.stop();
+      peers.push(await startProxy({ server, edge, proxy, ports }));
+      expect(found.exitCode).toBe(1);
+      expect(found.output).toContain('from outside is read: 200');
+    }
   });
 });
