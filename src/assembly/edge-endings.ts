@@ -7,6 +7,7 @@ const endings = {
   'authentication.throttled': false,
   'authentication.suspicious': false,
   'authentication.challenged': false,
+  'authentication.new_device': false,
   'rate_limit.exceeded': false,
   'authorization.pushed': false,
   'authorization.push_refused': false,

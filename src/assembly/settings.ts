@@ -6,6 +6,7 @@ import type { SecurityProfile } from '../clients/profiles.ts';
 import type { RegistrationSettings } from '../clients/registration/registration-parts.ts';
 import type { Clock } from '../clock.ts';
 import type { PasswordHashCost, PasswordHashLimits } from '../customers/password.ts';
+import type { Locate } from '../customers/travel/geoip-file.ts';
 import type { ChangeSource } from '../database/changes.ts';
 import type { Database } from '../database/client.ts';
 import type { Pages } from '../http/pages.ts';
@@ -79,6 +80,8 @@ export interface AppSettings {
   refreshRetry: { seconds: number; unproven: boolean };
   lifetimes: Lifetimes;
   passwordHash: PasswordHashCost & PasswordHashLimits;
+  /** Where addresses are; undefined when nobody knows, and journeys are not judged. */
+  locate: Locate | undefined;
   brand: { name: string; helpUrl?: string | undefined; logoFile?: string; themeFile?: string };
   outbound: OutboundLimits;
   /** For which a request is waited for until it is answered with 503. */

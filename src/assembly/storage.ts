@@ -9,6 +9,7 @@ import { createEndOfConsents } from '../consents/consents-of-client-store.ts';
 import { createCustomerStore } from '../customers/customer-store.ts';
 import { createLoginPatterns } from '../customers/login-pattern-store.ts';
 import { createLoginThrottle } from '../customers/login-throttle-store.ts';
+import { createPlaceStore } from '../customers/travel/place-store.ts';
 import { createArtifactStore } from '../provider/storage/artifact-store.ts';
 import { createSessionStore } from '../provider/storage/session-store.ts';
 import { createManagedGrantStore } from '../provider/grants/managed-grant-store.ts';
@@ -66,6 +67,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
     eventStreams: createEventStreamStore({ sql, encryption }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     loginPatterns: createLoginPatterns({ sql, digestKey, clock }),
+    places: createPlaceStore({ sql, encryption, clock }),
     singleUse: createSingleUseStore(sql),
     artifacts: createArtifactStore({ sql, encryption, clock, onReplay, retries }),
     onReplay,

@@ -4,9 +4,11 @@ export const auditEventTypes = {
   'authentication.failed': 'A login was refused.',
   'authentication.throttled': 'A login was not tried, because too many had failed before.',
   'authentication.suspicious':
-    'Failed logins look like a list being tried: many accounts from one network, or with one password.',
+    'Failed logins look like a list being tried, or a customer logged in where they can’t be so soon.',
   'authentication.challenged':
-    'A login had to take a further step, because others had failed before.',
+    'A login had to take a further step: others had failed before, or nobody comes there so soon.',
+  'authentication.new_device':
+    'A customer logged in with a browser in which they had not done so before.',
   'rate_limit.exceeded': 'Somebody sent more requests than a limit allows; told once for a window.',
   'authorization.pushed': 'A client sent its authorization request ahead.',
   'authorization.push_refused': 'An authorization request that was sent ahead was refused.',

@@ -48,6 +48,12 @@ export const customerSettings = {
     fallback: '100',
     sentence: 'How many logins may wait for their turn before the server asks to come back later.',
   }),
+  geoipDatabaseFile: setting({
+    variable: 'COUNTERSIGN_GEOIP_DATABASE_FILE',
+    type: optionalText,
+    sentence:
+      "Path of a database of cities in MaxMind's format (`.mmdb`); with it logins from places that nobody reaches so soon are noticed (docs/rate-limits.md).",
+  }),
   brandName: setting({
     variable: 'COUNTERSIGN_BRAND_NAME',
     type: z.string().min(1, 'must not be empty').max(60),

@@ -33,13 +33,16 @@ export function createLogin(dependencies: Dependencies) {
       await guard.failed(attempt);
       return { outcome: 'failed' };
     }
-    const device = await guard.succeeded(attempt);
+    const { id } = customer;
+    const further = await guard.admit(attempt, id);
+    if (further !== undefined) return further;
+    const device = await guard.succeeded(attempt, id);
     if (isOutdated) await rehash(customer, password);
-    const actor = { type: 'customer', id: customer.id } as const;
+    const actor = { type: 'customer', id } as const;
     const detail = { amr: ['pwd'] };
     const parties = { actor, ...customerOf(customer) };
     audit.record({ type: 'authentication.succeeded', outcome: 'success', ...parties, detail });
-    return { outcome: 'success', customerId: customer.id, device };
+    return { outcome: 'success', customerId: id, device };
   }
 
   async function rehash(customer: Customer, password: string): Promise<void> {

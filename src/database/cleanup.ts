@@ -19,6 +19,7 @@ const COLUMNS = {
   event_deliveries: 'settled_at',
   managed_grants: 'expires_at',
   customer_sessions: 'expires_at',
+  customer_places: 'expires_at',
   audit_events: 'at',
 } as const;
 
@@ -120,6 +121,7 @@ function tasks({ clock, auditRetentionDays }: CleanupOptions): Task[] {
     event_deliveries: SETTLED_SECONDS,
     managed_grants: MARGIN_SECONDS,
     customer_sessions: MARGIN_SECONDS,
+    customer_places: MARGIN_SECONDS,
     ...(auditRetentionDays !== undefined && { audit_events: auditRetentionDays * DAY_SECONDS }),
   };
   return Object.entries(kept).map(([table, seconds]) => ({
@@ -167,6 +169,7 @@ async function run(
     event_deliveries: 0,
     managed_grants: 0,
     customer_sessions: 0,
+    customer_places: 0,
     audit_events: 0,
   };
   for (const task of tasks(options)) {

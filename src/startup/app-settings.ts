@@ -5,6 +5,7 @@ import type { Configuration } from '../config/schema.ts';
 import { sampleResource } from '../development/sample-data.ts';
 import { apiKeySettings } from './api-key-settings.ts';
 import { edgeSettings } from './edge-settings.ts';
+import { geoipSettings } from './geoip-settings.ts';
 import type { Material } from './material.ts';
 import { rateLimitSettings } from './rate-limit-settings.ts';
 import { registrationSettings } from './registration-settings.ts';
@@ -56,6 +57,7 @@ export function appSettings(configuration: Configuration, material: Material): A
     },
     lifetimes: lifetimesOf(configuration),
     passwordHash: passwordHashOf(configuration),
+    locate: geoipSettings(configuration),
     brand: brandOf(configuration),
     outbound: outboundLimits(configuration),
     requestTimeMs: configuration.requestSeconds * 1000,

@@ -7,6 +7,7 @@ import { readStaticConfiguration } from '../config/static-file.ts';
 import { Problem } from '../problem.ts';
 import { readTruststore } from '../tls/truststore.ts';
 import { edgeSettings } from './edge-settings.ts';
+import { geoipSettings } from './geoip-settings.ts';
 import { Refusal, gatherMaterial, keyFilesOf } from './material.ts';
 import { certificateProblems } from './named-certificates.ts';
 import { proxyProblems } from './proxy-problems.ts';
@@ -127,8 +128,13 @@ const edge: Check = (configuration) => {
   edgeSettings(configuration);
 };
 
+const geoip: Check = (configuration) => {
+  geoipSettings(configuration);
+};
+
 const checks: readonly Check[] = [
   edge,
+  geoip,
   rateLimits,
   registration,
   material,

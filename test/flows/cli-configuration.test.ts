@@ -2,9 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
+import { citiesFile } from '../support/cities.ts';
 import { commandLine, commandLineOn } from '../support/command-line.ts';
 import type { CommandLine } from '../support/command-line.ts';
 import { testDatabase } from '../support/database.ts';
+import { mmdbFile } from '../support/mmdb.ts';
 
 /** The migration that makes the first tables. */
 const first = '20261122000000_first';
@@ -34,6 +36,36 @@ describe('countersign configuration check', () => {
     const { exitCode, problems } = await check({ COUNTERSIGN_EDGE_POLICY_FILE: file });
     expect(exitCode).toBe(78);
     expect(problems).toEqual([expect.stringContaining('routes.0.scopes')]);
+  });
+
+  it('looks at the database of places', async () => {
+    const home = folder.environment['HOME'] ?? '';
+    const files = {
+      'text.mmdb': Buffer.from('no database'),
+      'countries.mmdb': mmdbFile([['192.0.2.0/24', { country: { iso_code: 'DE' } }]]),
+      'cities.mmdb': citiesFile(),
+    };
+    const found: Record<string, string[]> = {};
+    for (const [name, bytes] of Object.entries(files)) {
+      await writeFile(path.join(home, name), bytes);
+    }
+    for (const name of [...Object.keys(files), 'absent.mmdb', '']) {
+      const file = path.join(home, name);
+      found[name] = (await check({ COUNTERSIGN_GEOIP_DATABASE_FILE: file })).problems;
+    }
+    const refused = (name: string, reason: string) => [
+      `COUNTERSIGN_GEOIP_DATABASE_FILE ${reason}: ${path.join(home, name)}`,
+    ];
+    expect(found).toEqual({
+      'text.mmdb': refused('text.mmdb', 'is no MaxMind database (.mmdb), or not a whole one'),
+      'countries.mmdb': refused(
+        'countries.mmdb',
+        'is a database without places (Test-City); give one of cities',
+      ),
+      'cities.mmdb': [],
+      'absent.mmdb': refused('absent.mmdb', "can't be read"),
+      '': refused('', "can't be read"),
+    });
   });
 
   it('names every setting that is wrong, at once', async () => {

@@ -7,6 +7,7 @@ import { silentLogger } from '../support/silent-logger.ts';
 const now = new Date('2026-11-22T12:00:00Z');
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000);
 const digest = (n: number) => Buffer.from(n.toString().padStart(32, '0'));
+const customerId = (n: number) => `00000000-0000-7000-8000-00000000000${String(n)}`;
 
 let stored: TestDatabase;
 let database: Database;
@@ -117,6 +118,18 @@ describe('a run', () => {
       })),
     });
 
+    await prisma.customer.createMany({
+      data: all.map(({ key }, i) => ({
+        ...{ id: customerId(i), usernameDigest: key, passwordHash: 'any' },
+        ...{ passwordChangedAt: expiries.valid, profile: key },
+      })),
+    });
+    await prisma.customerPlace.createMany({
+      data: all.map(({ expiresAt, key }, i) => ({
+        ...{ customerId: customerId(i), place: key, expiresAt },
+      })),
+    });
+
     await prisma.loginPattern.createMany({
       data: all.map(({ expiresAt, key }) => ({
         patternDigest: key,
@@ -142,6 +155,7 @@ describe('a run', () => {
       consent_idempotency: 1,
       managed_grants: 1,
       customer_sessions: 1,
+      customer_places: 1,
       api_keys: 0,
       event_deliveries: 0,
       audit_events: 0,

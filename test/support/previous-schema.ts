@@ -4,7 +4,7 @@
  * new version beside one that knows exactly this.
  */
 export const previousSchema = {
-  migration: '20261122110000_external_signers',
+  migration: '20261122120000_customer_notifications',
   tables: {
     artifacts: {
       kind: 'text',
