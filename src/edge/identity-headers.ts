@@ -1,3 +1,5 @@
+import { plainName } from './plain-name.ts';
+
 /** Who calls, as the servers behind the edge are told. */
 export interface Identity {
   /** Undefined where no customer took part. */
@@ -46,11 +48,12 @@ export function identityHeaders(identity: Identity): {
 }
 
 /**
- * The name of a header that a server behind the edge could take for one of these: WSGI and CGI make the same of `X_User_ID`
- * (RFC 3875 §4.1.18). The proxy overwrites the plain ones.
+ * The name of a header that a server behind the edge could take for one of these: CGI and WSGI make the same of `X_User_ID`,
+ * `X.User.ID` and `X-User-ID`. The proxy overwrites the plain ones.
  */
 export function lookAlike(headerNames: readonly string[]): string | undefined {
-  return headerNames.find(
-    (name) => name.includes('_') && names.has(name.toLowerCase().replaceAll('_', '-')),
-  );
+  return headerNames.find((name) => {
+    const plain = plainName(name);
+    return plain !== undefined && names.has(plain);
+  });
 }

@@ -1,3 +1,4 @@
+import { plainName } from './plain-name.ts';
 import type { EdgePolicy } from './route-policy.ts';
 
 /** The request that a proxy asks about. */
@@ -66,12 +67,12 @@ const refused = new Set<string>(overriding);
 const misspelt = new Set<string>([...overriding, ...asking]);
 
 /**
- * The header by which the caller would have the server behind see another request; of those with underscores, which WSGI and CGI
- * take for hyphens (RFC 3875 §4.1.18), also one that could pass for a proxy's. Undefined without one.
+ * The header by which the caller would have the server behind see another request; of those that some servers take for another
+ * name, such as `X_Original_URI`, also one that could pass for a proxy's. Undefined without one.
  */
 export function overridingHeader(headerNames: readonly string[]): string | undefined {
   return headerNames.find((name) => {
-    const lower = name.toLowerCase();
-    return refused.has(lower) || (lower.includes('_') && misspelt.has(lower.replaceAll('_', '-')));
+    const plain = plainName(name);
+    return plain === undefined ? refused.has(name.toLowerCase()) : misspelt.has(plain);
   });
 }
