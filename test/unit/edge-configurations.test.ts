@@ -53,4 +53,13 @@ describe('The shipped configuration', () => {
     const [, told = ''] = /authresponseheaders:([\s\S]*?)\n {8}tls:/.exec(text) ?? [];
     for (const name of identity) expect(told).toContain(`- ${name}`);
   });
+
+  it('of Kong takes requests from NGINX alone, and changes no path', async () => {
+    const text = await shipped('kong/behind-nginx.yaml');
+    expect(text).toMatch(
+      /^plugins:\n.*\n {2}- name: ip-restriction\n {4}config:\n {6}allow: \[[\d.]+\]$/m,
+    );
+    expect(text).toContain('strip_path: false');
+    expect(text).toMatch(/^# {3}KONG_TRUSTED_IPS +not set/m);
+  });
 });
