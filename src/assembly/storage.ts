@@ -63,7 +63,7 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
     consentUses: createConsentUses({ sql, ...deps }),
     sessions: createSessionStore({ sql, encryption, ...deps, sessionSeconds }),
     managedGrants: createManagedGrantStore(sql),
-    scopeGrants: createScopeGrantStore({ sql, encryption }),
+    scopeGrants: createScopeGrantStore({ sql, prisma, encryption }),
     eventStreams: createEventStreamStore({ sql, encryption }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     loginPatterns: createLoginPatterns({ sql, digestKey, clock }),

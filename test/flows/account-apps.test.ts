@@ -22,7 +22,7 @@ import {
 } from '../support/consents.ts';
 import type { Tpp } from '../support/consents.ts';
 import type { CustomerAgent, Page } from '../support/customer-agent.ts';
-import { create, query, scopeRequest } from '../support/grants.ts';
+import { create, merge, query, scopeRequest } from '../support/grants.ts';
 import { atOnce } from '../support/journey.ts';
 import { rows } from '../support/protocol.ts';
 import type { AuthorizationServer } from '../support/server.ts';
@@ -58,6 +58,13 @@ async function allow(agent: CustomerAgent, parameters: Record<string, string> = 
   const exchange = () => openid.authorizationCodeGrant(as.configuration, callback, request.checks);
   return { exchange };
 }
+
+/** Sessions of the database that wait for another one. */
+const waiting = () =>
+  rows(
+    server,
+    `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
 
 const refresh = (token = '') => openid.refreshTokenGrant(tpp.configuration, token);
 const refused = { error: 'invalid_grant' };
@@ -193,8 +200,7 @@ describe('Stopping an app', () => {
       customer.id,
     ]);
     const answering = agent.submit(page, { decision: 'allow' });
-    const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    await expect.poll(() => rows(server, waiting), { timeout: 10_000 }).not.toEqual([]);
+    await expect.poll(waiting, { timeout: 10_000 }).toHaveLength(1);
     await ending.query('COMMIT');
     await ending.end();
     const again = await answering;
@@ -204,6 +210,33 @@ describe('Stopping an app', () => {
     const { configuration } = tpp;
     const tokens = await openid.authorizationCodeGrant(configuration, new URL(url), more.checks);
     expect(tokens.scope).toContain('accounts');
+  });
+
+  it('at the moment of merging more into a grant does not let what it had come back either', async () => {
+    const { agent } = await customerAtOverview();
+    const tokens = await (await allow(agent, { ...create, scope: 'openid accounts' })).exchange();
+    const id = tokens['grant_id'] as string;
+    const more = await scopeRequest(tpp, { ...merge(id), scope: 'openid profile' });
+    const { page } = await consentPageOf(server, more.url, agent);
+    const [path = ''] = endLinks(await open(overview, agent));
+    const question = await open(path, agent);
+    const holding = new pg.Client(server.database.connection);
+    await holding.connect();
+    await holding.query(`SELECT pg_advisory_lock(1);
+      CREATE FUNCTION hold_grant() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
+      CREATE TRIGGER hold_grant BEFORE INSERT ON artifacts FOR EACH ROW WHEN (NEW.kind = 'Grant')
+        EXECUTE FUNCTION hold_grant()`);
+    const merging = agent.submit(page, { decision: 'allow' }); // has read the grant, and waits to write the new one
+    await expect.poll(waiting, { timeout: 10_000 }).toHaveLength(1);
+    expect((await agent.submit(question, {})).html).toContain('no longer has this access');
+    await holding.query('SELECT pg_advisory_unlock(1)');
+    await merging;
+    await holding.query('DROP FUNCTION hold_grant CASCADE');
+    await holding.end();
+    const { body } = await query(tpp, id);
+    expect(JSON.stringify(body)).not.toContain('accounts');
+    expect((await open(overview, agent)).html).not.toContain('See your accounts');
   });
 
   it('ended by one process holds at the other, which refreshes no more', async () => {

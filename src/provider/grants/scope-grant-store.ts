@@ -1,7 +1,9 @@
+import type { PrismaClient } from '../../database/generated/client.ts';
 import type { Sql, Statement } from '../../database/sql.ts';
 import type { Encryption } from '../../security/encryption.ts';
 import { createArtifactCodec, digestOfId } from '../storage/artifact-codec.ts';
 import type { Bytes } from '../storage/artifact-codec.ts';
+import type { EngineGrant } from './managed-id.ts';
 
 /** What one client holds of a customer by scopes alone, which no consent object stands for. */
 export interface ScopeGrants {
@@ -52,26 +54,42 @@ const find = statement(
     ) AS held WHERE place <= 100 ORDER BY since DESC, "clientId", place`,
 );
 
+const held = statement(
+  'held',
+  `SELECT id_digest AS "idDigest", payload FROM artifacts
+    WHERE ${own} AND sha256(convert_to(client_id, 'UTF8')) = $2`,
+);
+
 // Grants are locked first and in one order, so that two of these at once wait for each other and one alone ends them.
-const end = statement(
-  'end',
-  `WITH held AS (
+const end = `WITH held AS (
       SELECT client_id, grant_digest FROM artifacts
       WHERE ${own} AND sha256(convert_to(client_id, 'UTF8')) = $2
       ORDER BY id_digest FOR UPDATE),
     gone AS (
       DELETE FROM artifacts WHERE grant_digest IN (SELECT grant_digest FROM held) RETURNING 1)
-    SELECT client_id AS "clientId", count(*)::int AS count FROM held GROUP BY client_id`,
-);
+    SELECT client_id AS "clientId", count(*)::int AS count FROM held GROUP BY client_id`;
+
+interface Dependencies {
+  sql: Sql;
+  prisma: Pick<PrismaClient, '$executeRaw' | '$queryRawUnsafe' | '$transaction'>;
+  encryption: Encryption;
+}
 
 /** The store of {@link ScopeGrants}. */
 export type ScopeGrantStore = ReturnType<typeof createScopeGrantStore>;
 
 /** Reads and ends them by plain statements. Errors are those of the database. */
-export function createScopeGrantStore({ sql, encryption }: { sql: Sql; encryption: Encryption }) {
+export function createScopeGrantStore({ sql, prisma, encryption }: Dependencies) {
   const codec = createArtifactCodec('Grant', encryption);
-  const opened = ({ idDigest, payload }: Row): OpenedGrant =>
-    codec.parse(undefined, codec.open({ idDigest, payload, consumedAt: null })) as OpenedGrant;
+  const opened = ({ idDigest, payload }: Pick<Row, 'idDigest' | 'payload'>) =>
+    codec.parse(undefined, codec.open({ idDigest, payload, consumedAt: null })) as OpenedGrant &
+      Pick<EngineGrant, 'managedId'>;
+
+  /** The ids under which the client manages what it holds. */
+  async function managedIds(customerId: string, digest: Uint8Array): Promise<string[]> {
+    const rows = await sql.rows<Pick<Row, 'idDigest' | 'payload'>>(held, [customerId, digest]);
+    return rows.flatMap((row) => opened(row).managedId ?? []);
+  }
 
   return {
     /** By client, the last one that was new to the customer first. */
@@ -95,9 +113,12 @@ export function createScopeGrantStore({ sql, encryption }: { sql: Sql; encryptio
       reference: string,
     ): Promise<{ clientId: string; count: number } | undefined> {
       const digest = new Uint8Array(Buffer.from(reference, 'base64url'));
-      const [ended] = await sql.rows<{ clientId: string; count: number }>(end, [
-        customerId,
-        digest,
+      const managed = await managedIds(customerId, digest);
+      // A merge that has read what ends now finds another version, and reads again; one that is done is seen by the second.
+      const [, [ended]] = await prisma.$transaction([
+        prisma.$executeRaw`UPDATE managed_grants SET version = version + 1 WHERE id IN (
+          SELECT id FROM managed_grants WHERE id = ANY(${managed}) ORDER BY id FOR UPDATE)`,
+        prisma.$queryRawUnsafe<{ clientId: string; count: number }[]>(end, customerId, digest),
       ]);
       return ended;
     },
