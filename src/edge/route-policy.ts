@@ -60,17 +60,23 @@ export function createRouteFinder({ routes }: Pick<EdgePolicy, 'routes'>): FindR
   };
 }
 
-/** Windows leaves out dots and blanks at the end of a name, and what follows `::$`. */
-const ignoredEnd = /(?:::\$.*|[. ]+)$/;
+/** Windows leaves out dots and blanks at the end of a name, and what follows `::$`; who trims, all that is blank at both ends. */
+// Looked for from where a run of them begins, or a long one would cost milliseconds.
+const ignored = /^\s+|(?:::\$.*|(?<![.\s])[.\s]+)$/g;
+
+/** What is left of İ in small letters. */
+const combiningDot = /\u0307/g;
 
 /** What servers take for the same: without regard to case, compatible letters and ends that some leave out. */
 function foldedSegmentsOf(path: string): string[] {
   return segmentsOf(path).map((segment) =>
     decodeURIComponent(segment)
       .normalize('NFKC')
+      .toLowerCase() // a letter may have a capital of two, and these a small letter again
       .toUpperCase()
       .toLowerCase()
-      .replace(ignoredEnd, ''),
+      .replaceAll(combiningDot, '')
+      .replaceAll(ignored, ''),
   );
 }
 

@@ -139,13 +139,26 @@ describe('A route', () => {
     const routes = [route({ path: '/admin' }), route({ path: '/**' })];
     const wide = createRouteFinder({ routes });
     const others = ['/adm%C4%B1n', '/%EF%BD%81dmin', '/admin.', '/admin%20', '/admin::$DATA'];
-    for (const target of ['/ADMIN', '/Admin', '/admin/', ...others]) {
+    const blank = [
+      '/%20admin',
+      '/%C2%A0admin',
+      '/admin%E2%80%A8',
+      '/admin%E1%9A%80',
+      '/adm%C4%B0n',
+    ];
+    for (const target of ['/ADMIN', '/Admin', '/admin/', ...others, ...blank]) {
       expect([target, wide('GET', target)]).toEqual([
         target,
         { fault: expect.any(String) as string },
       ]);
     }
     expect(wide('GET', '/administration')).toEqual({ route: routes[1] });
+    const access = createRouteFinder({
+      routes: [route({ path: '/access' }), route({ path: '/**' })],
+    });
+    for (const target of ['/acce%E1%BA%9E', '/acce%C3%9F']) {
+      expect(access('GET', target)).toHaveProperty('fault');
+    }
   });
 
   it('is not the wider one for another method, but one of the same path is', () => {
