@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
+import { readJsonFile } from './json-file.ts';
 
 const claimName = z.string().min(1).max(100);
 const httpsUrl = z.url({ protocol: /^https$/ });
@@ -65,7 +65,7 @@ export type DirectoryConfiguration = z.infer<typeof declaredDirectory>;
  * every fault at once.
  */
 export function readDirectories(file: string): DirectoryConfiguration[] {
-  const result = directories.safeParse(readJson(file));
+  const result = directories.safeParse(readJsonFile(file));
   if (!result.success) {
     const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new Problem('configuration_invalid', { detail: `${file}: ${faults.join('; ')}` });
@@ -77,12 +77,4 @@ export function readDirectories(file: string): DirectoryConfiguration[] {
 export function withKeysBeside(file: string, entry: DirectoryConfiguration) {
   if (!('file' in entry.keys)) return entry;
   return { ...entry, keys: { file: path.resolve(path.dirname(file), entry.keys.file) } };
-}
-
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new Problem('configuration_invalid', { detail: `${file} can't be read as JSON`, cause });
-  }
 }

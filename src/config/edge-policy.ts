@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
+import { readJsonFile } from './json-file.ts';
 
 const word = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,100}$/);
 
@@ -37,16 +37,8 @@ export type EdgePolicyConfiguration = z.infer<typeof policy>;
 
 /** Reads and checks the policy file. Problem('configuration_invalid') names every fault at once. */
 export function readEdgePolicy(file: string): EdgePolicyConfiguration {
-  const result = policy.safeParse(readJson(file));
+  const result = policy.safeParse(readJsonFile(file));
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   throw new Problem('configuration_invalid', { detail: `${file}: ${faults.join('; ')}` });
-}
-
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new Problem('configuration_invalid', { detail: `${file} can't be read as JSON`, cause });
-  }
 }

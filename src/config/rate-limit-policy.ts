@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
+import { readJsonFile } from './json-file.ts';
 
 const groups = [
   'authorization',
@@ -87,16 +87,8 @@ export type RateLimitPolicyFile = z.infer<typeof rateLimitPolicyFile>;
 
 /** Reads and checks the file. Problem('configuration_invalid') names every fault at once. */
 export function readRateLimitPolicy(file: string): RateLimitPolicyFile {
-  const result = rateLimitPolicyFile.safeParse(parsed(file));
+  const result = rateLimitPolicyFile.safeParse(readJsonFile(file));
   if (result.success) return result.data;
   const faults = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new Problem('configuration_invalid', { detail: `${file}: ${faults.join('; ')}` });
-}
-
-function parsed(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new Problem('configuration_invalid', { detail: `${file} can't be read as JSON`, cause });
-  }
 }

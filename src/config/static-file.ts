@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { Problem } from '../problem.ts';
+import { readJsonFile } from './json-file.ts';
 
 /** A resource server as files declare it. */
 export const declaredResourceServer = z.strictObject({
@@ -48,17 +48,8 @@ const staticConfiguration = z.strictObject({
 export type StaticConfiguration = z.infer<typeof staticConfiguration>;
 
 /** Reads and checks the static configuration file. Problem('configuration_invalid') names every fault at once. */
-export async function readStaticConfiguration(file: string): Promise<StaticConfiguration> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new Problem('configuration_invalid', {
-      detail: `${file} can't be read as JSON`,
-      cause: error,
-    });
-  }
-  return parseStaticConfiguration(parsed, file);
+export function readStaticConfiguration(file: string): StaticConfiguration {
+  return parseStaticConfiguration(readJsonFile(file), file);
 }
 
 /** Checks an already read value; `origin` names it in errors. */

@@ -112,7 +112,7 @@ const signers: Check = (configuration) => {
 const staticFile: Check = async (configuration) => {
   const { configurationFile, accessTokenTtlSeconds, minimumProfile } = configuration;
   if (configurationFile === undefined) return;
-  const declared = await readStaticConfiguration(configurationFile);
+  const declared = readStaticConfiguration(configurationFile);
   await checkStaticConfiguration(declared, { accessTokenTtlSeconds, minimumProfile });
 };
 

@@ -92,7 +92,7 @@ async function prepare(
   const { configurationFile, accessTokenTtlSeconds, minimumProfile } = configuration;
   const stores = { ...app, accessTokenTtlSeconds, minimumProfile };
   if (configurationFile !== undefined) {
-    await applyStaticConfiguration(await readStaticConfiguration(configurationFile), stores);
+    await applyStaticConfiguration(readStaticConfiguration(configurationFile), stores);
   } else if (material?.development !== undefined) {
     const sample = parseStaticConfiguration(
       sampleConfiguration(configuration.issuer, minimumProfile),

@@ -180,13 +180,14 @@ describe('The static file', () => {
 
   it('must be there and be JSON', async () => {
     const missing = path.join(directory.path, 'missing.json');
-    await expect(readStaticConfiguration(missing)).rejects.toMatchObject({
-      code: 'configuration_invalid',
-    });
+    const problem = (detail: string) =>
+      expect.objectContaining({ code: 'configuration_invalid', detail }) as Error;
+    expect(() => readStaticConfiguration(missing)).toThrow(problem(`${missing} is not there`));
     const broken = path.join(directory.path, 'broken.json');
     await writeFile(broken, '{');
-    await expect(readStaticConfiguration(broken)).rejects.toMatchObject({
-      code: 'configuration_invalid',
-    });
+    expect(() => readStaticConfiguration(broken)).toThrow(problem(`${broken} is no JSON`));
+    expect(() => readStaticConfiguration(directory.path)).toThrow(
+      problem(`${directory.path} can't be read`),
+    );
   });
 });

@@ -52,7 +52,7 @@ describe("The directories' file", () => {
   });
 
   it.each<[string, unknown]>([
-    ["can't be read as JSON", '{'],
+    ['is no JSON', '{'],
     ['directories: ', { directories: [] }],
     ['an issuer is named twice', { directories: [least, least] }],
     ['directories.0.keys', { directories: [{ ...least, keys: { url: 'http://plain.example' } }] }],
@@ -70,7 +70,7 @@ describe("The directories' file", () => {
   });
 
   it('is refused when it is not there', () => {
-    expect(() => readDirectories(path.join(folder.path, 'missing.json'))).toThrow("can't be read");
+    expect(() => readDirectories(path.join(folder.path, 'missing.json'))).toThrow("is not there");
   });
 });
 
