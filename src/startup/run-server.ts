@@ -128,7 +128,7 @@ function explain(error: unknown): string {
     return ['Countersign does not start:', ...lines].join('\n');
   }
   if (error instanceof Problem && error.code === 'already_running') {
-    return `${error.message}\nIf Countersign is already running, use that one; else stop the other program or set COUNTERSIGN_PORT, COUNTERSIGN_MTLS_PORT and COUNTERSIGN_OPERATIONS_PORT.`;
+    return `${error.message}\nIf Countersign is already running, use that one; else stop the other program or set COUNTERSIGN_PORT, COUNTERSIGN_MTLS_PORT and COUNTERSIGN_OPERATIONS_PORT (with --config: issuer, mtlsOrigin and listen in that file).`;
   }
   if (error instanceof Problem) return `Countersign does not start: ${error.message}`;
   return `Countersign does not start: ${wordsOf(error)}`;

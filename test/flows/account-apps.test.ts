@@ -82,6 +82,11 @@ async function endings(customerId: string): Promise<unknown[]> {
 }
 
 describe('The overview', () => {
+  it('is where the address of all account pages leads', async () => {
+    const { agent } = await customerAtOverview();
+    expect((await agent.open(`${server.issuer}/account`)).url).toBe(server.issuer + overview);
+  });
+
   it('shows each client that was allowed without a consent once, with everything that it can do', async () => {
     const { agent } = await customerAtOverview();
     await (

@@ -48,7 +48,7 @@ describe('Evidence', () => {
       'the customer casey from 192.0.2.7 authorised it, having logged in at 2026-11-22T08:01',
       'by pwd (urn:acr), for Savings, on a page in en whose words are here',
       'the client tpp from 192.0.2.7 revoked it (client)',
-      '1 access tokens were issued under it',
+      '1 access token was issued under it',
       'bound to print',
       'with countersign 1.2.3',
       'the consent was revoked',

@@ -13,6 +13,10 @@ export function addDashboardRoutes(router: Router, deps: DashboardDependencies):
   const change = createChangePages(deps);
   const withdraw = createWithdrawPages(deps);
   const apps = createAppPages(deps);
+  router.get('/account', (ctx) => {
+    ctx.status = 303;
+    ctx.redirect(consentsPath); // who types an address types this one
+  });
   router.get(consentsPath, createOverviewPage(deps));
   router.get(one, createDetailPage(deps));
   router.get(`${one}/change`, (ctx) => change.show(ctx));

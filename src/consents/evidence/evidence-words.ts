@@ -93,5 +93,7 @@ function tokenWords({ tokens }: EvidenceBundle): string {
   const to = bound.length === 0 ? 'bound to nothing' : `bound to ${bound.join(', ')}`;
   const first = tokens[0]?.issued_at ?? '';
   const last = tokens.at(-1)?.issued_at ?? '';
-  return `${String(tokens.length)} access tokens were issued under it from ${first} to ${last}, ${to}.`;
+  const were =
+    tokens.length === 1 ? '1 access token was' : `${String(tokens.length)} access tokens were`;
+  return `${were} issued under it from ${first} to ${last}, ${to}.`;
 }
