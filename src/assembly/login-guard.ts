@@ -1,3 +1,4 @@
+import { createDeviceRecognition } from '../customers/device-recognition.ts';
 import { createKnownDevices } from '../customers/known-devices.ts';
 import { createLoginGuard } from '../customers/login-guard.ts';
 import type { LoginGuard } from '../customers/login-guard.ts';
@@ -20,14 +21,20 @@ export function loginGuard(
   { clock }: Pick<AppDependencies, 'clock'>,
   { storage, limits }: Pick<Parts, 'storage' | 'limits'>,
 ): LoginGuard {
-  const { throttle, loginPatterns: patterns, places, singleUse, audit } = storage;
+  const { throttle, loginPatterns: patterns, places, singleUse, audit, customers } = storage;
   return createLoginGuard({
     ...{ throttle, patterns, audit, clock },
     steps: createLoginSteps({
       ...{ key: digestKey, clock, ...stepSeconds },
       firstUse: (use) => singleUse.firstUse(use),
     }),
-    devices: createKnownDevices(digestKey, ...olderDigestKeys),
+    devices: createDeviceRecognition({
+      devices: createKnownDevices(digestKey, ...olderDigestKeys),
+      async passwordChangedAt(username) {
+        return (await customers.findByUsername(username))?.passwordChangedAt;
+      },
+      clock,
+    }),
     journeys: locate && createJourneys({ locate, places, clock }),
     async limit(address) {
       const refusedBy = await limits.limited.also(currentRequest(), 'login', networkOf(address));

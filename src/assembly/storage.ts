@@ -10,6 +10,7 @@ import { createCustomerStore } from '../customers/customer-store.ts';
 import { createLoginPatterns } from '../customers/login-pattern-store.ts';
 import { createLoginThrottle } from '../customers/login-throttle-store.ts';
 import { createPlaceStore } from '../customers/travel/place-store.ts';
+import { createReminder } from '../observability/reminder.ts';
 import { createArtifactStore } from '../provider/storage/artifact-store.ts';
 import { createSessionStore } from '../provider/storage/session-store.ts';
 import { createManagedGrantStore } from '../provider/grants/managed-grant-store.ts';
@@ -67,10 +68,22 @@ export function createStorage(settings: AppSettings, deps: AppDependencies) {
     eventStreams: createEventStreamStore({ sql, encryption }),
     throttle: createLoginThrottle({ prisma, digestKey, clock }),
     loginPatterns: createLoginPatterns({ sql, digestKey, clock }),
-    places: createPlaceStore({ sql, encryption, clock }),
+    places: createPlaceStore({ sql, encryption, clock, onUnreadable: placeWarning(deps) }),
     singleUse: createSingleUseStore(sql),
     artifacts: createArtifactStore({ sql, encryption, clock, onReplay, retries }),
     onReplay,
+  };
+}
+
+/** After a key was lost each customer may have such a place. */
+const placeWarningMs = 3_600_000;
+
+/** Tells operators of places that can't be opened, and not of each. */
+function placeWarning({ logger, clock }: AppDependencies): (error: unknown) => void {
+  const isNews = createReminder(clock);
+  return (error) => {
+    if (!isNews('places', placeWarningMs)) return;
+    logger.warn("Where a customer last logged in can't be opened: it is not judged by", { error });
   };
 }
 

@@ -2,7 +2,8 @@
 export const auditEventTypes = {
   'authentication.succeeded': 'A customer logged in.',
   'authentication.failed': 'A login was refused.',
-  'authentication.throttled': 'A login was not tried, because too many had failed before.',
+  'authentication.throttled':
+    'A login was not tried, because too many had failed before; told once for a wait.',
   'authentication.suspicious':
     'Failed logins look like a list being tried, or a customer logged in where they can’t be so soon.',
   'authentication.challenged':

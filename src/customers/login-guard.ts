@@ -2,19 +2,21 @@ import type { AuditEntry } from '../audit/events.ts';
 import type { Clock } from '../clock.ts';
 import { createReminder } from '../observability/reminder.ts';
 import { networkOf } from '../security/network-of.ts';
-import type { KnownDevices } from './known-devices.ts';
+import { normaliseUsername } from './customer.ts';
+import type { DeviceRecognition } from './device-recognition.ts';
 import type { LoginPattern, LoginPatterns } from './login-pattern-store.ts';
 import type { LoginStep, LoginSteps } from './login-steps.ts';
 import type { LoginThrottle } from './login-throttle-store.ts';
 import type { Journeys } from './travel/journeys.ts';
 import type { Journey } from './travel/travel.ts';
+import { createWaitNotices } from './wait-notices.ts';
 
 /** A user name and password, and what came with them. */
 export interface LoginTry {
   username: string;
   password: string;
   address: string;
-  /** What the form belongs to: a step that was given out for another is none. */
+  /** What the form belongs to, without spaces: a step that was given out for another is none. */
   binding: string;
   /** The cookie of known devices. */
   device?: string | undefined;
@@ -41,7 +43,7 @@ interface Dependencies {
   throttle: LoginThrottle;
   patterns: LoginPatterns;
   steps: LoginSteps;
-  devices: KnownDevices;
+  devices: DeviceRecognition;
   /** Undefined when nobody knows where addresses are. */
   journeys: Journeys | undefined;
   /** Counts a login for the network, by the limits of everything that is asked for; seconds to wait, or 0. */
@@ -56,28 +58,32 @@ const suspiciousAccounts = 10;
 /** A pattern is told of again only after this time. */
 const quietMs = 900_000;
 
-/** Slows guessers down, and makes who tries lists take steps. Browsers that are known pass by all of that. */
+/** Slows guessers down, and makes who tries lists take steps. Browsers that are known pass by all but `limit`. */
 export function createLoginGuard(dependencies: Dependencies): LoginGuard {
   const { throttle, patterns, steps, devices, limit, audit, clock } = dependencies;
-  const isNews = createReminder(clock);
+  const tell = createTelling({ audit, clock });
   /** Attempts with a step: it is good once, so nothing may ask for another. */
   const stepped = new WeakSet<LoginTry>();
   const isSuspicious = ({ accounts }: LoginPattern) => accounts >= suspiciousAccounts;
 
-  function tell({ kind, accounts, name }: LoginPattern): void {
-    if (!isNews(`${kind} ${name}`, quietMs)) return;
-    audit.record(refusal('authentication.suspicious', { pattern: kind, accounts }));
+  function throttled(subject: string, retryAfterSeconds: number): Obstacle {
+    tell.wait(subject, retryAfterSeconds);
+    return { outcome: 'throttled', retryAfterSeconds };
   }
 
-  function throttled(retryAfterSeconds: number): Obstacle {
-    audit.record(refusal('authentication.throttled', { retryAfterSeconds }));
-    return { outcome: 'throttled', retryAfterSeconds };
+  /** Counts the attempt as a failure until it succeeds. */
+  async function reserve({ username, address }: LoginTry, device: string | undefined) {
+    let subject = '';
+    const wait = await throttle.reserve({ username, address, device }, (counter) => {
+      subject = counter;
+    });
+    return wait > 0 ? throttled(subject, wait) : undefined;
   }
 
   async function challenge(attempt: LoginTry): Promise<Obstacle | undefined> {
     const found = (await patterns.look(attempt)).filter(isSuspicious);
     if (found.length === 0) return undefined;
-    const step = await steps.take(attempt.binding, attempt.step);
+    const step = await steps.take(bindingOf(attempt), attempt.step);
     if (step === undefined) {
       stepped.add(attempt);
       return undefined;
@@ -89,30 +95,44 @@ export function createLoginGuard(dependencies: Dependencies): LoginGuard {
 
   return {
     async stop(attempt) {
-      const { username, address } = attempt;
+      const { address } = attempt;
       const limited = await limit(address);
-      if (limited > 0) return throttled(limited);
-      const device = devices.find(attempt.device, username);
+      if (limited > 0) return throttled(networkOf(address), limited);
+      const device = await devices.recognise(attempt);
       const obstacle = device === undefined ? await challenge(attempt) : undefined;
-      if (obstacle !== undefined) return obstacle;
-      const wait = await throttle.reserve({ username, address, device });
-      return wait > 0 ? throttled(wait) : undefined;
+      return obstacle ?? reserve(attempt, device);
     },
     async failed(attempt) {
       const found = await patterns.failed(attempt);
-      for (const pattern of found.filter(isSuspicious)) tell(pattern);
+      for (const pattern of found.filter(isSuspicious)) tell.pattern(pattern);
     },
     admit: createAdmission(dependencies, stepped),
     async succeeded(attempt, customerId) {
       const { username, address } = attempt;
-      const device = devices.find(attempt.device, username);
+      const device = await devices.recognise(attempt);
       await throttle.succeeded({ username, address, device });
       await patterns.succeeded(attempt);
       await dependencies.journeys?.arrived(customerId, address);
       if (device === undefined) {
         audit.record(about(customerId, 'authentication.new_device', 'success'));
       }
-      return devices.remember(attempt.device, username);
+      return devices.remember(attempt);
+    },
+  };
+}
+
+/** Tells the audit trail once of what is done many times. */
+function createTelling({ audit, clock }: Pick<Dependencies, 'audit' | 'clock'>) {
+  const isNews = createReminder(clock);
+  const isNewWait = createWaitNotices(clock);
+  return {
+    pattern({ kind, accounts, name }: LoginPattern): void {
+      if (!isNews(`${kind} ${name}`, quietMs)) return;
+      audit.record(refusal('authentication.suspicious', { pattern: kind, accounts }));
+    },
+    wait(subject: string, retryAfterSeconds: number): void {
+      if (!isNewWait(subject, retryAfterSeconds)) return;
+      audit.record(refusal('authentication.throttled', { retryAfterSeconds }));
     },
   };
 }
@@ -129,8 +149,9 @@ function createAdmission(
   const isNews = createReminder(clock);
 
   async function stepFor(attempt: LoginTry): Promise<LoginStep | undefined> {
-    const isKnown = devices.find(attempt.device, attempt.username) !== undefined;
-    return isKnown || stepped.has(attempt) ? undefined : steps.take(attempt.binding, attempt.step);
+    const isKnown = (await devices.recognise(attempt)) !== undefined;
+    if (isKnown || stepped.has(attempt)) return undefined;
+    return steps.take(bindingOf(attempt), attempt.step);
   }
 
   return async function admit(attempt, customerId) {
@@ -139,8 +160,8 @@ function createAdmission(
     if (journey === undefined) return undefined;
     const step = await stepFor(attempt);
     const pattern = 'impossible_travel';
-    if (isNews(`${customerId} ${networkOf(address)}`, quietMs)) {
-      const outcome = step === undefined ? 'success' : 'refused';
+    const outcome = step === undefined ? 'success' : 'refused';
+    if (isNews(`${outcome} ${customerId} ${networkOf(address)}`, quietMs)) {
       const detail = { pattern, ...roughly(journey) };
       audit.record({ ...about(customerId, 'authentication.suspicious', outcome), detail });
     }
@@ -149,6 +170,11 @@ function createAdmission(
     audit.record({ ...challenged(step, pattern), customerId });
     return { outcome: 'challenged', step };
   };
+}
+
+/** A step that was waited for is none for other accounts. */
+function bindingOf({ binding, username }: LoginTry): string {
+  return `${binding} ${normaliseUsername(username)}`;
 }
 
 /** To 100 km: enough to judge by, too little to find somebody. */

@@ -20,9 +20,10 @@ type Key = Uint8Array<ArrayBuffer>;
 export interface LoginThrottle {
   /**
    * Counts the attempt as a failure before the password is looked at, so that many at once are all counted, and says
-   * how many seconds to wait; 0 means that it may go on.
+   * how many seconds to wait; 0 means that it may go on. `onHeld` learns by which counter it is held up: a name that
+   * tells counters apart, and says nothing about them.
    */
-  reserve(attempt: LoginAttempt): Promise<number>;
+  reserve(attempt: LoginAttempt, onHeld?: (counter: string) => void): Promise<number>;
   /** Takes the reservation back after a success, and forgets this account's failures from this network. */
   succeeded(attempt: LoginAttempt): Promise<void>;
 }
@@ -80,10 +81,12 @@ export function createLoginThrottle({ prisma, digestKey, clock }: Dependencies):
   }
 
   return {
-    async reserve(attempt) {
+    async reserve(attempt, onHeld) {
       for (const { key, rule } of counters(attempt)) {
         const wait = await admit(key, rule);
-        if (wait > 0) return wait;
+        if (wait === 0) continue;
+        onHeld?.(Buffer.from(key).toString('base64url'));
+        return wait;
       }
       return 0;
     },

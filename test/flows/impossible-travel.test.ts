@@ -144,7 +144,7 @@ describe('A login from where nobody comes so soon', () => {
     expect(outcomeOf(await logIn(browser(addressIn.newYork)))).toBe('step');
   });
 
-  it('is told of, once and roughly, with the step and the new browser', async () => {
+  it('is told of, refused and let in once each and roughly, with the step and the new browser', async () => {
     await arrive(browser(addressIn.berlin));
     wait(3600);
     const far = browser(addressIn.sydney);
@@ -163,6 +163,10 @@ describe('A login from where nobody comes so soon', () => {
         ...{ type: 'authentication.challenged', outcome: 'refused' },
         detail: { pattern: 'impossible_travel', waitSeconds: 5 },
       },
+      {
+        ...{ type: 'authentication.suspicious', outcome: 'success' }, // once the step was taken
+        detail: { pattern: 'impossible_travel', km: 16_000, kmPerHour: 16_000 },
+      },
       expect.objectContaining({ type: 'authentication.new_device', outcome: 'success' }),
     ]);
   });
@@ -175,6 +179,18 @@ describe('A login from where nobody comes so soon', () => {
       ...{ outcome: 'success', detail: { pattern: 'impossible_travel' } },
     });
     expect(outcomeOf(await logIn(browser(addressIn.sydney)))).toBe('in');
+  });
+
+  it('is told of once while it is refused, and once more when it is let in', async () => {
+    const own = await arrive(browser(addressIn.berlin));
+    for (let i = 0; i < 3; i += 1) await logIn(browser(addressIn.sydney));
+    const outcomes = async () =>
+      (await told())
+        .filter(({ type }) => type === 'authentication.suspicious')
+        .map(({ outcome }) => outcome);
+    expect(await outcomes()).toEqual(['refused']);
+    await arrive(browser(addressIn.sydney, own));
+    expect(await outcomes()).toEqual(['refused', 'success']);
   });
 
   it('counts right passwords as no failures, however many', async () => {
@@ -263,6 +279,15 @@ describe('A login goes on', () => {
     );
     expect(pages.map(outcomeOf)).toEqual(pages.map(() => 'in'));
     expect(await isKept()).toBe(true);
+  });
+
+  it('when the last place can’t be opened, of which the log says so, and it is replaced', async () => {
+    await arrive(browser(addressIn.berlin));
+    const spoil = `UPDATE customer_places SET place = '\\x00ff00ff' WHERE customer_id = '${customer.id}'`;
+    await stored(server, spoil);
+    await arrive(browser(addressIn.sydney));
+    expect(await server.log.raw()).toContain("Where a customer last logged in can't be opened");
+    expect(outcomeOf(await logIn(browser(addressIn.berlin)))).toBe('step');
   });
 
   it('without a database of places, and nothing is kept or judged', async () => {

@@ -133,11 +133,15 @@ describe('Somebody who guesses', () => {
       ({ key }) => key === '__Host-device',
     );
     const value = cookie?.value ?? '';
-    expect(value).toMatch(/^[\w-]{22}\.[\w-]{43}$/);
+    expect(value).toMatch(/^[\w-]{22}\.[\da-z]{8}\.[\w-]{43}$/);
+    const [name = '', issued = '', digest = ''] = value.split('.');
+    const later = (Number.parseInt(issued, 36) + 1).toString(36);
     const flipped = value.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')).replace(/^./, 'x');
     for (const forged of [
       flipped,
       value.slice(0, -1),
+      `${name}.${later}.${digest}`,
+      `${name}.${digest}`,
       `${'a'.repeat(22)}.${'a'.repeat(43)}`,
       '~~~',
       '.',
@@ -227,6 +231,20 @@ describe('Who tries a list', () => {
     expect(pages.filter(({ status }) => status === 429)).toHaveLength(19);
     wait(900);
     expect((await agent.submit(challenged, fields)).status).not.toBe(200);
+  });
+
+  it('of accounts can’t wait for one account’s step and take it with another', async () => {
+    const [username, victim] = [await newCustomer(), await newCustomer()];
+    await stuff(11, newWord);
+    const agent = createCustomerAgent(server);
+    const challenged = await attempt(agent, username, newWord());
+    wait(5);
+    const other = await agent.submit(challenged, { username: victim, password, action: 'login' });
+    expect({ status: other.status, in: isIn(other) }).toEqual({ status: 429, in: false });
+    expect(other.html).toContain('name="step"');
+    // The account that it is for takes it, in whichever letters.
+    const fields = { username: ` ${username.toUpperCase()} `, password, action: 'login' };
+    expect(isIn(await agent.submit(challenged, fields))).toBe(true);
   });
 
   it('with one password on many accounts, from wherever, has to take steps', async () => {

@@ -16,13 +16,16 @@ let now = start;
 let one: PlaceStore;
 let other: PlaceStore;
 let customerId: string;
+/** Told of places that can't be opened. */
+let unreadable: unknown[];
 
+const onUnreadable = (error: unknown) => unreadable.push(error);
 const clock = { now: () => now };
 
 beforeAll(async () => {
   ground = await storeGround();
-  one = createPlaceStore({ ...ground, clock });
-  other = createPlaceStore({ ...ground, sql: ground.otherSql, clock });
+  one = createPlaceStore({ ...ground, clock, onUnreadable });
+  other = createPlaceStore({ ...ground, sql: ground.otherSql, clock, onUnreadable });
 });
 
 afterAll(() => ground.close());
@@ -38,6 +41,7 @@ async function newCustomer(): Promise<string> {
 
 beforeEach(async () => {
   now = start;
+  unreadable = [];
   customerId = await newCustomer();
 });
 
@@ -96,10 +100,31 @@ describe('Where a customer last logged in', () => {
     expect(text).not.toMatch(/latitude|52|13/);
     const stranger = await newCustomer();
     await ground.prisma.customerPlace.create({ data: { ...row, customerId: stranger } });
-    await expect(one.find(stranger)).rejects.toThrow();
+    expect(await one.find(stranger)).toBeUndefined();
+    expect(unreadable).toHaveLength(1);
     const encryption = createEncryption([randomBytes(32)]);
-    const elsewhere = createPlaceStore({ ...ground, encryption, clock });
-    await expect(elsewhere.find(customerId)).rejects.toThrow();
+    const elsewhere = createPlaceStore({ ...ground, encryption, clock, onUnreadable });
+    expect(await elsewhere.find(customerId)).toBeUndefined();
+    expect(unreadable).toHaveLength(2);
+    expect(await cityOf()).toBe('berlin');
+  });
+
+  it('is none when it can’t be opened, is told of, and replaced by the next one', async () => {
+    await arrive('berlin');
+    const place = Buffer.from('00ff00ff', 'hex');
+    await ground.prisma.customerPlace.update({ where: { customerId }, data: { place } });
+    expect(await cityOf(other)).toBeUndefined();
+    expect(unreadable).toHaveLength(1);
+    await arrive('sydney');
+    expect(await cityOf(other)).toBe('sydney');
+    expect(unreadable).toHaveLength(1);
+  });
+
+  it('is not taken for none while the database does not tell', async () => {
+    const sql = { ...ground.sql, rows: () => Promise.reject(new Error('away')) };
+    const cutOff = createPlaceStore({ ...ground, sql, clock, onUnreadable });
+    await expect(cutOff.find(customerId)).rejects.toThrow('away');
+    expect(unreadable).toEqual([]);
   });
 
   it('is no finer than a journey needs', async () => {

@@ -6,7 +6,7 @@ import type { Place, Sighting } from './travel.ts';
 
 /** Where each customer last logged in. */
 export interface PlaceStore {
-  /** Undefined when they did not lately. */
+  /** Undefined when they did not lately, or when it can't be opened. */
   find(customerId: string): Promise<Sighting | undefined>;
   /** Replaces the one before; of two at once one stays. */
   replace(customerId: string, sighting: Sighting): Promise<void>;
@@ -30,23 +30,37 @@ interface Kept {
   at: number;
 }
 
+interface Dependencies {
+  sql: Sql;
+  encryption: Encryption;
+  clock: Clock;
+  /** Told of a place that can't be opened; the next login replaces it. */
+  onUnreadable: (error: unknown) => void;
+}
+
 /** Keeps them sealed, coarse, and for less than a day: what a journey is judged by, and no record of where people were. */
 export function createPlaceStore({
   sql,
   encryption,
   clock,
-}: {
-  sql: Sql;
-  encryption: Encryption;
-  clock: Clock;
-}): PlaceStore {
+  onUnreadable,
+}: Dependencies): PlaceStore {
+  function open(sealed: Uint8Array, customerId: string): Sighting | undefined {
+    try {
+      const { place, at } = JSON.parse(encryption.open(sealed, contextOf(customerId))) as Kept;
+      return { place, at: new Date(at) };
+    } catch (error) {
+      // Sealed under a key that is lost or not known yet: who has the right password must get in all the same.
+      onUnreadable(error);
+      return undefined;
+    }
+  }
+
   return {
     async find(customerId) {
       const values = [customerId, clock.now()];
       const [row] = await sql.rows<{ place: Uint8Array }>(statements.find, values);
-      if (row === undefined) return undefined;
-      const { place, at } = JSON.parse(encryption.open(row.place, contextOf(customerId))) as Kept;
-      return { place, at: new Date(at) };
+      return row && open(row.place, customerId);
     },
     async replace(customerId, { place, at }) {
       const kept: Kept = { place: coarse(place), at: at.getTime() };
