@@ -70,7 +70,7 @@ describe("The directories' file", () => {
   });
 
   it('is refused when it is not there', () => {
-    expect(() => readDirectories(path.join(folder.path, 'missing.json'))).toThrow("is not there");
+    expect(() => readDirectories(path.join(folder.path, 'missing.json'))).toThrow('is not there');
   });
 });
 
