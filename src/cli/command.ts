@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { jsonText } from './output.ts';
 import type { Answer } from './output.ts';
 import type { Shell } from './shell.ts';
 
@@ -27,6 +28,6 @@ export function addGroup(parent: Command, name: string, summary: string): Comman
 
 /** Prints a command's answer as it was asked for; nothing else of a command writes to the output. */
 export function print({ output }: Shell, options: { json?: true }, answer: Answer): void {
-  const text = options.json === true ? JSON.stringify(answer.json, null, 2) : answer.text;
+  const text = options.json === true ? jsonText(answer.json) : answer.text;
   output.write(`${text}\n`);
 }

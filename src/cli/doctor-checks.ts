@@ -49,9 +49,12 @@ function lifetime(check: string, certificate: X509Certificate, clock: Clock): Fi
 /** Where a running server takes token requests, and what its answers said of it. */
 export interface Discovered {
   findings: Finding[];
-  /** Token endpoints: for everybody, and for clients with certificates. */
+  /** Token endpoints at the configured origins: for everybody, and for clients with certificates. */
   endpoints: string[];
 }
+
+/** Where the server is, as it is configured. */
+export type Origins = Pick<Configuration, 'issuer' | 'mtlsOrigin'>;
 
 const metadata = z.object({
   issuer: z.string(),
@@ -61,24 +64,68 @@ const metadata = z.object({
 
 /** Reads the metadata of a running server as clients do (OpenID Connect Discovery §4, RFC 8705 §5). */
 export async function discover(
-  { issuer }: Pick<Configuration, 'issuer'>,
+  configured: Origins,
   fetchOut: OutboundFetch,
   clock: Clock,
 ): Promise<Discovered> {
+  const { issuer } = configured;
   const response = await fetchOut(`${issuer}/.well-known/openid-configuration`);
   const date = response.headers.get('date');
   const parsed = metadata.safeParse(await response.json().catch(() => undefined));
-  const failed = (detail: string): Discovered => ({
-    findings: [{ check: 'discovery', status: 'failed', detail }],
-    endpoints: [],
-  });
   if (!parsed.success) return failed(`${issuer} does not answer with metadata`);
   const { token_endpoint: token, mtls_endpoint_aliases: aliases } = parsed.data;
   if (parsed.data.issuer !== issuer) return failed(`the server calls itself ${parsed.data.issuer}`);
+  const named = [token, ...(aliases === undefined ? [] : [aliases.token_endpoint])];
+  const { findings, endpoints } = endpointsOf(new Set(named), configured);
   return {
-    findings: [{ check: 'discovery', status: 'ok', detail: issuer }, clockFinding(date, clock)],
-    endpoints: [token, ...(aliases === undefined ? [] : [aliases.token_endpoint])],
+    findings: [
+      { check: 'discovery', status: 'ok', detail: issuer },
+      ...findings,
+      clockFinding(date, clock),
+    ],
+    endpoints,
   };
+}
+
+function failed(detail: string): Discovered {
+  return { findings: [{ check: 'discovery', status: 'failed', detail }], endpoints: [] };
+}
+
+/** One at each configured origin at least, and none elsewhere: who answers there was not asked about. */
+function endpointsOf(named: ReadonlySet<string>, { issuer, mtlsOrigin }: Origins): Discovered {
+  const origins = new Set([issuer, mtlsOrigin].map(originOf));
+  const endpoints = [...named].filter((endpoint) => origins.has(originOf(endpoint)));
+  const foreign = [...named].filter((endpoint) => !endpoints.includes(endpoint));
+  const known = new Set(endpoints.map(originOf));
+  const unnamed = [...origins].filter((origin) => !known.has(origin));
+  const pathname = endpoints.map((endpoint) => new URL(endpoint).pathname)[0];
+  return {
+    findings: [
+      ...foreign.map((endpoint) => foreignFinding(endpoint)),
+      ...unnamed.map((origin) => unnamedFinding(origin, pathname)),
+    ],
+    endpoints: [
+      ...endpoints,
+      ...(pathname === undefined ? [] : unnamed.map((origin) => `${origin}${pathname}`)),
+    ],
+  };
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin;
+}
+
+function foreignFinding(endpoint: string): Finding {
+  const detail = `the metadata send clients to another origin than the configured ones, which was not asked: ${endpoint}`;
+  return { check: 'discovery', status: 'failed', detail };
+}
+
+/** The server's own paths are the same at both origins. */
+function unnamedFinding(origin: string, pathname: string | undefined): Finding {
+  const what = `the metadata name no token endpoint at ${origin}`;
+  return pathname === undefined
+    ? { check: 'discovery', status: 'failed', detail: `${what}: nothing was examined there` }
+    : { check: 'discovery', status: 'warning', detail: `${what}: ${pathname} is examined` };
 }
 
 /** Assertions and proofs are refused when clocks differ by more (FAPI 2.0 §5.3.2.1). */

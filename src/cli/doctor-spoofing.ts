@@ -1,7 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import { randomSecret } from '../security/secrets.ts';
+import { Problem } from '../problem.ts';
 import type { OutboundFetch } from '../security/outbound-fetch.ts';
+import { randomSecret } from '../security/secrets.ts';
 import type { Finding } from './doctor-checks.ts';
+import { shortened } from './output.ts';
 
 /** A client that the headers shall be taken for. */
 export interface SpoofedClient {
@@ -14,12 +16,16 @@ export interface SpoofedClient {
 interface Answer {
   status: number;
   error: string;
+  /** How the body begins, as a JSON string. */
+  beginning: string;
 }
 
 /** How the doctor comes: as one without a certificate, and with one of its own making, which nobody trusts. */
 export interface Appearances {
   without: OutboundFetch;
   withOwn: OutboundFetch;
+  /** Ends every request. */
+  signal: AbortSignal;
 }
 
 type Ask = (headers: Record<string, string>) => Promise<Answer>;
@@ -28,61 +34,107 @@ type Ask = (headers: Record<string, string>) => Promise<Answer>;
  * Sends a certificate in every header in which some proxy sends one, and something that is none, to
  * a token endpoint, and compares each answer with the one to the same request without the header. A
  * header that is dropped changes nothing, so every change is a finding of status `failed`. Some proxies
- * hand on only what comes with a certificate, whosoever it is: so all of it again with one.
+ * hand on only what comes with a certificate, whosoever it is: so all of it again with one. Yields as it
+ * finds; throws Problem('outbound_refused') when nobody answers or `signal` says that it is enough.
  */
-export async function spoofCertificates(
+export async function* spoofCertificates(
   endpoint: string,
   client: SpoofedClient,
-  { without, withOwn }: Appearances,
-): Promise<Finding[]> {
+  { without, withOwn, signal }: Appearances,
+): AsyncGenerator<Finding> {
   const check = `spoofing ${endpoint}`;
-  const ask: Ask = (headers) => requestToken(endpoint, client, { headers, fetchOut: without });
+  const asking =
+    (fetchOut: OutboundFetch): Ask =>
+    (headers) =>
+      requestToken(endpoint, client, { headers, fetchOut, signal });
+  const ask = asking(without);
   const expected = await ask({});
-  if (expected.status !== 401) {
-    const detail = `without a certificate the answer is ${textOf(expected)}, where 401 invalid_client is expected`;
-    return [{ check, status: 'failed', detail }];
+  if (textOf(expected) !== refusal) {
+    const detail = `without a certificate the answer is ${textOf(expected)}, where ${refusal} is expected: ${expected.beginning}`;
+    yield { check, status: 'failed', detail };
+    return;
   }
-  const askWithOwn: Ask = (headers) =>
-    requestToken(endpoint, client, { headers, fetchOut: withOwn });
-  const found = await changesBy(client, expected, ask);
-  const details = found.length > 0 ? found : await changesBesideOwn(client, askWithOwn);
-  if (details.length > 0) return details.map((detail) => ({ check, status: 'failed', detail }));
-  const count = String(headersFor(client).length);
-  return [{ check, status: 'ok', detail: `${count} forged headers changed nothing` }];
+  let isUnchanged = true;
+  for await (const detail of changesBy(client, expected, ask)) {
+    isUnchanged = false;
+    yield { check, status: 'failed', detail };
+  }
+  if (isUnchanged) yield* besideOwn(check, client, { ask: asking(withOwn), signal });
 }
 
-/** None where the proxy itself refuses certificates that it does not know. */
-async function changesBesideOwn(client: SpoofedClient, ask: Ask): Promise<string[]> {
-  const expected = await ask({}).catch(() => undefined);
-  if (expected?.status !== 401) return [];
-  const details = await changesBy(client, expected, ask);
-  return details.map((detail) => `beside a certificate that nobody trusts, ${detail}`);
+/** What a server says that looked for a certificate and found none (RFC 6749 §5.2). */
+const refusal = '401 invalid_client';
+
+async function* besideOwn(
+  check: string,
+  client: SpoofedClient,
+  { ask, signal }: { ask: Ask; signal: AbortSignal },
+): AsyncGenerator<Finding> {
+  const unchanged = `${String(headersFor(client).length)} forged headers changed nothing`;
+  const expected = await answerTo(ask, signal);
+  if (typeof expected === 'string' || textOf(expected) !== refusal) {
+    const answer = typeof expected === 'string' ? expected : textOf(expected);
+    const isAccepted = typeof expected !== 'string' && expected.status < 400;
+    const detail = isAccepted
+      ? `with a certificate that nobody trusts the answer is ${answer}`
+      : `${unchanged}; not tried beside a certificate that nobody trusts, which is refused: ${answer}`;
+    yield { check, status: isAccepted ? 'failed' : 'ok', detail };
+    return;
+  }
+  let isUnchanged = true;
+  for await (const detail of changesBy(client, expected, ask)) {
+    isUnchanged = false;
+    const beside = `beside a certificate that nobody trusts, ${detail}`;
+    yield { check, status: 'failed', detail: beside };
+  }
+  if (isUnchanged) yield { check, status: 'ok', detail: unchanged };
 }
 
-async function changesBy(client: SpoofedClient, expected: Answer, ask: Ask): Promise<string[]> {
-  const details: string[] = [];
+/** Why there is none, where the proxy itself refuses certificates that it does not know. */
+async function answerTo(ask: Ask, signal: AbortSignal): Promise<Answer | string> {
+  try {
+    return await ask({});
+  } catch (error) {
+    if (!(error instanceof Problem) || signal.aborted) throw error;
+    return error.detail ?? error.message;
+  }
+}
+
+async function* changesBy(
+  client: SpoofedClient,
+  expected: Answer,
+  ask: Ask,
+): AsyncGenerator<string> {
   for (const [name, value] of headersFor(client)) {
     const answer = await ask({ [name]: value });
     if (textOf(answer) === textOf(expected)) continue;
-    details.push(
-      `${name} from outside is read: ${textOf(answer)} instead of ${textOf(expected)}; let the proxy remove or overwrite it`,
-    );
+    yield `${name} from outside is read: ${textOf(answer)} instead of ${textOf(expected)}; let the proxy remove or overwrite it`;
   }
-  return details;
+}
+
+interface Sending {
+  headers: Record<string, string>;
+  fetchOut: OutboundFetch;
+  signal: AbortSignal;
 }
 
 async function requestToken(
   endpoint: string,
   { id }: SpoofedClient,
-  { headers, fetchOut }: { headers: Record<string, string>; fetchOut: OutboundFetch },
+  { headers, fetchOut, signal }: Sending,
 ): Promise<Answer> {
   const response = await fetchOut(endpoint, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({ grant_type: 'client_credentials', client_id: id }),
+    signal,
   });
-  return { status: response.status, error: errorIn(await response.text()) };
+  const body = await response.text();
+  const beginning = JSON.stringify(shortened(body, maxBeginning));
+  return { status: response.status, error: errorIn(body), beginning };
 }
+
+const maxBeginning = 80;
 
 function errorIn(body: string): string {
   try {
@@ -94,7 +146,7 @@ function errorIn(body: string): string {
   }
 }
 
-function textOf({ status, error }: Answer): string {
+function textOf({ status, error }: Pick<Answer, 'status' | 'error'>): string {
   return `${String(status)} ${error}`;
 }
 

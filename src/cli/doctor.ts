@@ -7,17 +7,16 @@ import { issueClientCertificate } from '../development/certificate-authority.ts'
 import type { IssuedCertificate } from '../development/certificate-authority.ts';
 import { developmentFiles } from '../development/material.ts';
 import { createPrivateFiles } from '../development/private-files.ts';
-import { Problem } from '../problem.ts';
 import { createOutboundFetch } from '../security/outbound-fetch.ts';
 import { configurationProblems } from '../startup/configuration-problems.ts';
 import { Refusal } from '../startup/material.ts';
 import { addCommand, print } from './command.ts';
-import { certificateFindings, discover } from './doctor-checks.ts';
+import { certificateFindings } from './doctor-checks.ts';
 import type { Finding } from './doctor-checks.ts';
-import { spoofCertificates } from './doctor-spoofing.ts';
+import { examineFromOutside } from './doctor-outside.ts';
 import type { Appearances, SpoofedClient } from './doctor-spoofing.ts';
 import { exitCodes, UsageError } from './failure.ts';
-import { readInput } from './input.ts';
+import { readInput, wholeNumber } from './input.ts';
 import { table } from './output.ts';
 import type { Answer } from './output.ts';
 import type { Shell } from './shell.ts';
@@ -27,6 +26,7 @@ interface Options {
   client?: string;
   certificate?: string;
   authority?: string;
+  timeout: number;
 }
 
 /** `doctor`: looks at a running server from outside, and at the configuration that it should have. */
@@ -43,6 +43,7 @@ export function addDoctorCommand(
     .option('--client <id>', 'a client that authenticates by certificate, to be forged')
     .option('--certificate <file>', "that client's certificate, PEM; its key is not needed")
     .option('--authority <file>', "an authority of the server's certificate, PEM")
+    .option('--timeout <seconds>', 'for all requests', wholeNumber(1, 3600), timeoutSeconds)
     .addHelpText('after', hint)
     .action(async (options: Options) => {
       const findings = await examine(shell, options);
@@ -73,25 +74,8 @@ async function examine(shell: Shell, options: Options): Promise<Finding[]> {
         ]
       : problems.map((detail): Finding => ({ check: 'configuration', status: 'failed', detail }))),
     ...(problems.length === 0 ? certificateFindings(configuration, shell.clock) : []),
-    ...(await fromOutside(configuration, shell, { client, appearances })),
+    ...(await examineFromOutside(configuration, { client, appearances, clock: shell.clock })),
   ];
-}
-
-async function fromOutside(
-  configuration: Configuration,
-  { clock }: Shell,
-  { client, appearances }: { client: SpoofedClient; appearances: Appearances },
-): Promise<Finding[]> {
-  try {
-    const { findings, endpoints } = await discover(configuration, appearances.without, clock);
-    for (const endpoint of endpoints) {
-      findings.push(...(await spoofCertificates(endpoint, client, appearances)));
-    }
-    return findings;
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    return [{ check: 'connection', status: 'failed', detail: error.detail ?? error.message }];
-  }
 }
 
 /** Without a client of the operator's a made-up one: then only headers that are read at all are found. */
@@ -106,13 +90,17 @@ function madeUpCertificate({ clock }: Shell, name: string): Promise<IssuedCertif
   return issueClientCertificate(undefined, { subject: `CN=${name}`, clock });
 }
 
+/** A hundred requests over a slow line: a server that takes its time must not take the operator's. */
+const timeoutSeconds = 120;
+
+/** Of one request. */
 const timeoutMs = 10_000;
 
 /** To the server that the configuration names, wherever it is. */
 async function appearancesFor(
   shell: Shell,
   configuration: Configuration,
-  { authority }: Options,
+  { authority, timeout }: Options,
 ): Promise<Appearances> {
   const { issuer, mtlsOrigin, outboundTruststore } = configuration;
   const authorities = [
@@ -132,6 +120,7 @@ async function appearancesFor(
   return {
     without: createOutboundFetch(limits),
     withOwn: createOutboundFetch({ ...limits, clientCertificate }),
+    signal: AbortSignal.timeout(timeout * 1000),
   };
 }
 

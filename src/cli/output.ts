@@ -39,7 +39,33 @@ function textOf(value: unknown): string {
   return inspect(value);
 }
 
-/** What somebody registered must not move the operator's cursor. */
+/** What nobody sees or what moves a cursor: controls, direction marks, widthless and tag characters. */
+const unseen = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}]/gu;
+
+/** What somebody registered must not move the operator's cursor, nor hide in what the operator copies. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '\uFFFD');
+  return text.replace(unseen, '\uFFFD');
+}
+
+/** The document of `--json`: it says the same as the plain one, but shows nothing that can't be seen. */
+export function jsonText(value: Readonly<Record<string, unknown>>): string {
+  // Line ends stand between members only: within strings JSON escapes them itself.
+  return JSON.stringify(value, null, 2).replace(unseen, (character) =>
+    character === '\n' ? character : escaped(character),
+  );
+}
+
+/** In units of UTF-16, as JSON escapes (RFC 8259 §7). */
+function escaped(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+}
+
+/** At most so many characters of what others say. */
+export function shortened(text: string, maxLength: number): string {
+  const characters = Array.from(text);
+  if (characters.length <= maxLength) return text;
+  return `${characters.slice(0, maxLength - 1).join('')}…`;
 }

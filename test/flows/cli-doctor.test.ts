@@ -63,7 +63,14 @@ async function stub(
     },
   );
   origin = `https://localhost:${String(await stubs.listen(server))}`;
-  return { COUNTERSIGN_ISSUER: origin };
+  return { COUNTERSIGN_ISSUER: origin, COUNTERSIGN_MTLS_ORIGIN: origin };
+}
+
+/** A server that takes connections and answers nothing. */
+async function silentServer() {
+  const { certificatePem: cert, privateKeyPem: key } = certificates.server;
+  const origin = `https://localhost:${String(await stubs.listen(createServer({ cert, key })))}`;
+  return { COUNTERSIGN_ISSUER: origin, COUNTERSIGN_MTLS_ORIGIN: origin };
 }
 
 const strict = (): [number, string] => [401, 'invalid_client'];
@@ -187,6 +194,32 @@ describe('countersign doctor', () => {
     const { exitCode, findings } = await examine({ COUNTERSIGN_ISSUER: 'https://localhost:1' });
     expect(exitCode).toBe(1);
     expect(failures(findings)).toMatchObject([{ check: 'connection' }]);
+  });
+
+  it('ends when time is out, whatever the server does', async () => {
+    const { exitCode, findings } = await examine(await silentServer(), ['--timeout', '1']);
+    expect(exitCode).toBe(1);
+    expect(failures(findings)).toMatchObject([
+      { check: 'connection', detail: expect.stringContaining('took too long') as string },
+    ]);
+  });
+
+  it('shows nothing that moves a cursor', async () => {
+    const environment = await stub(() => [401, '\u009b2J\u202e\u{e0041}']);
+    const { output, findings } = await examine(environment);
+    expect(output.replaceAll('\n', '')).not.toMatch(/[\P{ASCII}\p{Cc}]/u);
+    expect(failures(findings)[0]?.detail).toContain('\u009b2J\u202e\u{e0041}');
+  });
+
+  it('looks at the configured mTLS address, though the metadata leave it out', async () => {
+    const believing = await stub(({ 'client-cert': value }) =>
+      value === undefined ? strict() : [200, 'none'],
+    );
+    const mtlsOrigin = believing.COUNTERSIGN_ISSUER;
+    const environment = { ...(await stub(strict)), COUNTERSIGN_MTLS_ORIGIN: mtlsOrigin };
+    const { exitCode, findings } = await examine(environment);
+    expect(exitCode).toBe(1);
+    expect(failures(findings)[0]?.check).toBe(`spoofing ${mtlsOrigin}/token`);
   });
 
   it('prints a table for people', async () => {
