@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { AppSettings } from '../assembly/settings.ts';
 import type { Configuration } from '../config/schema.ts';
 import { readGeoipFile } from '../customers/travel/geoip-file.ts';
@@ -13,9 +13,29 @@ export function geoipSettings({
 }: Pick<Configuration, 'geoipDatabaseFile'>): AppSettings['locate'] {
   if (file === undefined) return undefined;
   try {
-    return readGeoipFile(readFileSync(file));
+    return readGeoipFile(bytesOf(file));
   } catch (error) {
     const reason = error instanceof Problem ? error.detail : undefined;
     throw new Refusal([`${variable} ${reason ?? "can't be read"}: ${file}`]);
   }
+}
+
+/** Those that are sold have some 100 MB. */
+const maxBytes = 1_073_741_824;
+
+/** Opened without waiting, and looked at before it is read: a pipe has no end and often no beginning. */
+function bytesOf(file: string): Buffer {
+  const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(opened);
+    if (!found.isFile() && !found.isDirectory()) throw unfit('is no ordinary file');
+    if (found.size > maxBytes) throw unfit('is larger than 1 GiB');
+    return readFileSync(opened);
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function unfit(detail: string): Problem {
+  return new Problem('configuration_invalid', { detail });
 }

@@ -1,5 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientCertificate, createTestCertificates } from '../support/certificates.ts';
 import { citiesFile } from '../support/cities.ts';
@@ -65,6 +67,25 @@ describe('countersign configuration check', () => {
       'cities.mmdb': [],
       'absent.mmdb': refused('absent.mmdb', "can't be read"),
       '': refused('', "can't be read"),
+    });
+  });
+
+  it('reads no database of places out of a pipe or a device, and none that is too large', async () => {
+    const home = folder.environment['HOME'] ?? '';
+    const pipe = path.join(home, 'pipe.mmdb');
+    await promisify(execFile)('mkfifo', [pipe]);
+    const large = path.join(home, 'large.mmdb');
+    await writeFile(large, '');
+    await truncate(large, 1_073_741_825);
+    const found: Record<string, string[]> = {};
+    for (const file of [pipe, '/dev/zero', large]) {
+      found[file] = (await check({ COUNTERSIGN_GEOIP_DATABASE_FILE: file })).problems;
+    }
+    const variable = 'COUNTERSIGN_GEOIP_DATABASE_FILE';
+    expect(found).toEqual({
+      [pipe]: [`${variable} is no ordinary file: ${pipe}`],
+      '/dev/zero': [`${variable} is no ordinary file: /dev/zero`],
+      [large]: [`${variable} is larger than 1 GiB: ${large}`],
     });
   });
 
