@@ -21,7 +21,7 @@ export function geoipSettings({
 }
 
 /** Those that are sold have some 100 MB. */
-const maxBytes = 1_073_741_824;
+const largestFile = 1_073_741_824;
 
 /** Opened without waiting, and looked at before it is read: a pipe has no end and often no beginning. */
 function bytesOf(file: string): Buffer {
@@ -29,7 +29,7 @@ function bytesOf(file: string): Buffer {
   try {
     const found = fstatSync(opened);
     if (!found.isFile() && !found.isDirectory()) throw unfit('is no ordinary file');
-    if (found.size > maxBytes) throw unfit('is larger than 1 GiB');
+    if (found.size > largestFile) throw unfit('is larger than 1 GiB');
     return readFileSync(opened);
   } finally {
     closeSync(opened);
