@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import type { AppSettings } from '../assembly/settings.ts';
 import type { Configuration } from '../config/schema.ts';
 import { readGeoipFile } from '../customers/travel/geoip-file.ts';
+import { unfit } from '../customers/travel/geoip-weight.ts';
 import { Problem } from '../problem.ts';
 import { Refusal } from './material.ts';
 
@@ -34,8 +35,4 @@ function bytesOf(file: string): Buffer {
   } finally {
     closeSync(opened);
   }
-}
-
-function unfit(detail: string): Problem {
-  return new Problem('configuration_invalid', { detail });
 }

@@ -1,8 +1,7 @@
 import { Reader } from 'mmdb-lib';
 import { z } from 'zod';
-import { Problem } from '../../problem.ts';
 import { networkOf } from '../../security/network-of.ts';
-import { rejectHeavyValue } from './geoip-weight.ts';
+import { damaged, rejectHeavyValue, unfit } from './geoip-weight.ts';
 import type { Place } from './travel.ts';
 
 /** Where an address is; undefined where nobody knows, as of private addresses. */
@@ -92,8 +91,6 @@ function rejectUnreadable(bytes: Buffer): void {
   rejectHeavyValue({ bytes, start: offset }, offset);
 }
 
-const damaged = 'is a damaged MaxMind database';
-
 function damagedUnless<T>(read: () => T | undefined): T {
   try {
     const found = read();
@@ -108,8 +105,4 @@ function damagedUnless<T>(read: () => T | undefined): T {
 function typeOf({ databaseType }: { databaseType: unknown }): string {
   if (typeof databaseType !== 'string') return 'of no type';
   return databaseType.slice(0, 40).replace(/[^\w .,()-]/g, '?');
-}
-
-function unfit(detail: string, cause?: unknown): Problem {
-  return new Problem('configuration_invalid', { detail, cause });
 }

@@ -1,5 +1,8 @@
 import { Problem } from '../../problem.ts';
 
+/** What is said of a file whose bytes make no sense. */
+export const damaged = 'is a damaged MaxMind database';
+
 /** Values that refer to each other (MaxMind DB File Format Specification 2.0, "Output Data Section"). */
 export interface DataSection {
   bytes: Buffer;
@@ -80,14 +83,15 @@ function numberAt(bytes: Buffer, at: number, length: number): number {
 
 function byteAt(bytes: Buffer, at: number): number {
   const byte = bytes[at];
-  if (byte === undefined) throw unfit('is a damaged MaxMind database');
+  if (byte === undefined) throw unfit(damaged);
   return byte;
 }
 
 function heavy(): Problem {
-  return unfit('is a damaged MaxMind database: to read it takes too long');
+  return unfit(`${damaged}: to read it takes too long`);
 }
 
-function unfit(detail: string): Problem {
-  return new Problem('configuration_invalid', { detail });
+/** The refusal of a file, with its reason. */
+export function unfit(detail: string, cause?: unknown): Problem {
+  return new Problem('configuration_invalid', { detail, cause });
 }
