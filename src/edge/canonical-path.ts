@@ -31,11 +31,11 @@ export function readPath(target: string): PathReading {
 }
 
 function isPlainlyEncoded(path: string): boolean {
+  if (!path.includes('%')) return true;
   for (const [, hex = ''] of path.matchAll(/%(..)/g)) {
     const byte = Number.parseInt(hex, 16);
     if (byte < 0x80 && misread.test(String.fromCharCode(byte))) return false;
   }
-  if (!path.includes('%')) return true;
   try {
     const [...letters] = decodeURIComponent(path).replace(/\p{ASCII}/gu, '');
     return !letters.some((letter) => unseen.test(letter) || unseen.test(letter.normalize('NFKC')));
