@@ -1,78 +1,25 @@
-import type * as openid from 'openid-client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { addCustomer } from '../../src/customers/add-customer.ts';
-import { systemClock } from '../../src/clock.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { createCustomerAgent } from '../support/customer-agent.ts';
-import type { CustomerAgent, Page } from '../support/customer-agent.ts';
-import { callbacks, discoverWeb } from '../support/journey.ts';
-import { authorizationRequest } from '../support/openid.ts';
-import { startAuthorizationServer } from '../support/server.ts';
+import { isIn, loginWorld, newName, newWord, password, wait } from '../support/login-world.ts';
 import type { AuthorizationServer } from '../support/server.ts';
 import { stored } from '../support/stored.ts';
 
-const password = 'a rather long password';
-
+const { parts, newCustomer, openLogin, attempt } = loginWorld();
 let server: AuthorizationServer;
-/** The same installation, in which nothing is remembered of the first one. */
 let beside: AuthorizationServer;
-let web: openid.Configuration;
-let made = 0;
 
-beforeAll(async () => {
-  server = await startAuthorizationServer();
-  beside = await startAuthorizationServer({ beside: server });
-  web = await discoverWeb(server);
+beforeAll(() => {
+  ({ server, beside } = parts());
 });
-
-afterAll(async () => {
-  await beside.stop();
-  await server.stop();
-});
-
-beforeEach(async () => {
-  vi.useFakeTimers({ toFake: ['Date'], now: systemClock.now().getTime() + 1_000_000 });
-  await stored(server, 'DELETE FROM login_throttles');
-  await stored(server, 'DELETE FROM login_patterns');
-});
-
-function wait(seconds: number): void {
-  vi.setSystemTime(systemClock.now().getTime() + seconds * 1000);
-}
-
-async function newCustomer(): Promise<string> {
-  const username = `customer-${String((made += 1))}`;
-  const { customers, passwords } = server.running.app;
-  await addCustomer(
-    { profile: { username }, password },
-    { customers, passwords, clock: systemClock },
-  );
-  return username;
-}
-
-async function openLogin(agent: CustomerAgent): Promise<Page> {
-  const scope = 'openid accounts';
-  const { url } = await authorizationRequest(web, { redirect_uri: callbacks.web, scope });
-  return agent.open(`${url}&prompt=login`);
-}
-
-async function attempt(agent: CustomerAgent, username: string, word: string): Promise<Page> {
-  return agent.submit(await openLogin(agent), { username, password: word, action: 'login' });
-}
-
-/** Arrives at the consent page or at the client. */
-const isIn = (page: Page) => !page.html.includes('name="password"');
 
 /** Failures on accounts that don't matter, from the one address that all tests have. */
 async function stuff(accounts: number, word: () => string): Promise<void> {
   for (let i = 0; i < accounts; i += 1) {
-    await attempt(createCustomerAgent(server), `listed-${String((made += 1))}`, word());
+    await attempt(createCustomerAgent(server), newName('listed'), word());
   }
   // It is the other accounts that are looked at here, not the slow-down of the address.
   await stored(server, 'DELETE FROM login_throttles');
 }
-
-let words = 0;
-const newWord = () => `guess number ${String((words += 1))}`;
 
 async function eventsOf(type: string): Promise<{ detail: Record<string, unknown> }[]> {
   await server.running.app.audit.flush();
