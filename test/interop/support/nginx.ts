@@ -1,7 +1,4 @@
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { startPeer } from './peer.ts';
+import { startConfigured } from './configured-peer.ts';
 
 /** What one test's NGINX does. */
 export interface NginxOptions {
@@ -21,29 +18,13 @@ export interface Nginx {
 }
 
 /** Starts Debian's NGINX; one worker is enough, and the folder has all that it writes. */
-export async function startNginx({
-  http,
-  modules = [],
-  files,
-  ports,
-}: NginxOptions): Promise<Nginx> {
-  const directory = await temporaryDirectory();
-  const configuration = path.join(directory.path, 'nginx.conf');
-  const all = { ...files, 'nginx.conf': wrapped(directory.path, modules, http(directory.path)) };
-  for (const [name, content] of Object.entries(all)) {
-    await writeFile(path.join(directory.path, name), content);
-  }
-  const peer = await startPeer({
+export function startNginx({ http, modules = [], files, ports }: NginxOptions): Promise<Nginx> {
+  return startConfigured({
     command: 'nginx',
-    args: ['-p', directory.path, '-c', configuration, '-e', 'stderr'],
-    ports,
+    args: (folder) => ['-p', folder, '-c', `${folder}/nginx.conf`, '-e', 'stderr'],
+    configuration: (folder) => ({ 'nginx.conf': wrapped(folder, modules, http(folder)) }),
+    ...{ files, ports },
   });
-  return {
-    async stop() {
-      await peer.stop();
-      await directory.remove();
-    },
-  };
 }
 
 const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
