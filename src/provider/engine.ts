@@ -4,7 +4,11 @@ import type Provider from 'oidc-provider';
 import { withRememberedMetadata } from './discovery.ts';
 import { createProvider } from './index.ts';
 import type { ProviderDependencies } from './index.ts';
+import { certificateRules } from './clients/certificates.ts';
+import { issueMachineTokens } from './machine-tokens/machine-tokens.ts';
 import type { SigningKey } from './ports.ts';
+import { routes } from './routes.ts';
+import { stepAt } from './steps.ts';
 import { signMessage } from './tokens/signed-messages.ts';
 import type { OwnMessage } from './tokens/signed-messages.ts';
 
@@ -27,10 +31,22 @@ export function createEngine(
   let provider = createProvider(signingKeys, deps);
   let mounted = withRememberedMetadata(mount(provider));
 
+  const sign = (message: OwnMessage) => signMessage(present, message);
+  const machineTokens = issueMachineTokens({
+    ...deps,
+    certificateRules: certificateRules(deps),
+    findClient: (id) => provider.Client.find(id),
+    signs: (algorithm) =>
+      present.some(({ jwk, signer }) => jwk.alg === algorithm && signer !== undefined),
+    sign,
+  });
+  const beforeEngine = stepAt([routes.token], machineTokens);
+
   return {
-    middleware: (ctx, next) => mounted(ctx, next) as Promise<void>,
+    middleware: (ctx, next) =>
+      beforeEngine(ctx, () => mounted(ctx, next) as Promise<void>) as Promise<void>,
     current: () => provider,
-    sign: (message) => signMessage(present, message),
+    sign,
     replaceKeys(keys) {
       present = keys;
       provider = createProvider(keys, deps);

@@ -48,7 +48,7 @@ export function recordEvents(provider: Provider, dependencies: Dependencies): vo
     dependencies.audit.record(entry);
   };
   recordAuthorizations(provider, record);
-  recordTokens(provider, dependencies, record);
+  recordTokens(provider, dependencies);
   recordLogouts(provider, record);
   const emitter: NodeJS.EventEmitter = provider;
   for (const [event, type] of Object.entries(refusals)) {
@@ -97,24 +97,49 @@ function recordAuthorizations(provider: Provider, record: Record_): void {
   });
 }
 
-function recordTokens(provider: Provider, { metrics }: Dependencies, record: Record_): void {
+function recordTokens(provider: Provider, listeners: TokenListeners): void {
   provider.on('grant.success', (ctx) => {
     const grantType = String(ctx.oidc.params?.['grant_type']);
     const token = ctx.oidc.entities.AccessToken ?? ctx.oidc.entities.ClientCredentials;
     if (token === undefined) return;
     const format = token.resourceServer?.accessTokenFormat === 'jwt' ? 'jwt' : 'opaque';
-    metrics.tokensIssued.increment({ grant_type: grantType, format });
-    record({
-      ...partiesOf(ctx),
-      type: grantType === 'refresh_token' ? 'token.refreshed' : 'token.issued',
-      outcome: 'success',
-      detail: { grantType, format, ...tokenFacts(token, format) },
-    });
+    recordToken(listeners, { parties: partiesOf(ctx), grantType, format, token });
   });
 }
 
+/** Who are told of tokens. */
+export interface TokenListeners {
+  audit: Recorder;
+  metrics: Pick<Metrics, 'tokensIssued'>;
+}
+
+/** A token that was issued. */
+interface IssuedToken {
+  parties: Parties;
+  grantType: string;
+  format: 'jwt' | 'opaque';
+  token: TokenFacts;
+}
+
+/** Counts a token and notes it in the audit trail. */
+export function recordToken(
+  { audit, metrics }: TokenListeners,
+  { parties, grantType, format, token }: IssuedToken,
+): void {
+  metrics.tokensIssued.increment({ grant_type: grantType, format });
+  audit.record({
+    ...parties,
+    type: grantType === 'refresh_token' ? 'token.refreshed' : 'token.issued',
+    outcome: 'success',
+    detail: { grantType, format, ...tokenFacts(token, format) },
+  });
+}
+
+type TokenFacts = Pick<AccessToken | ClientCredentials, 'jti' | 'aud' | 'scope'> &
+  Partial<Pick<AccessToken, 'extra' | 'x5t#S256' | 'jkt'>>;
+
 /** An opaque token's `jti` is the token itself, so only a JWT's is kept, and of both its SHA-256. */
-function tokenFacts(token: AccessToken | ClientCredentials, format: 'jwt' | 'opaque') {
+function tokenFacts(token: TokenFacts, format: 'jwt' | 'opaque') {
   return {
     jti: format === 'jwt' ? token.jti : undefined,
     digest: sha256Text(token.jti),
@@ -189,7 +214,9 @@ function recordRevocation(
 
 const browserRoutes = new Set(['authorization', 'resume', 'end_session', 'end_session_confirm']);
 
-function partiesOf(ctx: KoaContextWithOIDC): Pick<AuditEntry, 'actor' | 'clientId' | 'customerId'> {
+type Parties = Pick<AuditEntry, 'actor' | 'clientId' | 'customerId'>;
+
+function partiesOf(ctx: KoaContextWithOIDC): Parties {
   const clientId = ctx.oidc.client?.clientId;
   const customerId = ctx.oidc.account?.accountId ?? ctx.oidc.session?.accountId;
   const actor = browserRoutes.has(ctx.oidc.route)
@@ -211,9 +238,14 @@ function isClientAuthentication(error: Refusal): boolean {
   return codeOf(error) === 'invalid_client';
 }
 
-/** The whole reason, which never goes out: of the error, of what caused it, and what the certificate check noted. */
+/** What the engine says of a certificate that {@link RequestContext.reason} tells why we withheld. */
+const notProvided = 'client certificate was not provided';
+
+/** The whole reason, which never goes out: what the certificate check noted, then of the error and of what caused it. */
 function reasonOf(error: Refusal, request: RequestContext | undefined): string {
-  const words = [...new Set([...wordsOf(error), request?.reason])].filter(Boolean);
+  const noted = request?.reason;
+  const said = wordsOf(error).filter((words) => noted === undefined || words !== notProvided);
+  const words = [...new Set([noted, ...said])].filter(Boolean);
   return words.join('; ').replaceAll(/\s+/g, ' ');
 }
 

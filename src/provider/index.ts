@@ -9,7 +9,7 @@ import type { CertificateSource } from '../tls/certificate-source.ts';
 import { accountShare } from './pages/accounts.ts';
 import { algorithmShare } from './requests/algorithms.ts';
 import type { ArtifactStore } from './storage/artifact-store.ts';
-import { certificateShare } from './clients/certificates.ts';
+import { certificateRules, certificateShare } from './clients/certificates.ts';
 import {
   clientAuthenticationShare,
   overrideClientAuthentication,
@@ -133,7 +133,7 @@ export function createProvider(
       protocolShare(deps.cookieKeys),
       accountShare(deps.customers, deps),
       authorizationDetailsShare(deps.consents),
-      certificateShare(deps),
+      certificateShare(certificateRules(deps)),
       algorithmShare(algorithms),
       clientAuthenticationShare(deps.clock),
       discoveryShare(deps),

@@ -10,7 +10,7 @@ export interface LimitedRequests {
   begin(request: RequestContext, group: EndpointGroup, network: string): MaybeLater;
   /** A request of this group, too, which shows only once it was routed. */
   also(request: RequestContext | undefined, group: EndpointGroup, network: string): MaybeLater;
-  /** Somebody is named by a request, or proved who they are. */
+  /** Somebody is named by a request, or proved who they are. Named again, they count once and are told the same. */
   name(request: RequestContext | undefined, kind: SubjectKind, subject: string): MaybeLater;
   /** Who was named could not prove it: it does not count for them. */
   disprove(request: RequestContext | undefined, kind: SubjectKind): void;
@@ -59,10 +59,11 @@ export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
     name(request, kind, subject) {
       const limited = request && requests.of(request);
       if (limited === undefined) return undefined;
-      const isKnown = limited.judged.some(
+      const said = limited.judged.filter(
         (one) => one.rule.per === kind && one.subject === subject,
       );
-      return isKnown ? undefined : ask(limited, limited.group, { [kind]: subject });
+      if (said.length === 0) return ask(limited, limited.group, { [kind]: subject });
+      return said.find(({ verdict }) => !verdict.allowed);
     },
     disprove(request, kind) {
       const limited = request && requests.of(request);

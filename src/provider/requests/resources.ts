@@ -110,8 +110,8 @@ async function permittedResource(
   }
   const audience = await resourceServers.find(resource);
   const permissions = await clients.permissionsOf(client.clientId);
-  const permitted = Object.hasOwn(permissions, resource) ? permissions[resource] : undefined;
-  if (audience === undefined || permitted === undefined) {
+  const scopes = audience && permittedScopes(permissions, audience);
+  if (audience === undefined || scopes === undefined) {
     throw new errors.InvalidTarget(
       'resource indicator is not allowed for this client',
       audience === undefined
@@ -119,7 +119,6 @@ async function permittedResource(
         : `client ${client.clientId} has no permission on ${resource}`,
     );
   }
-  const scopes = permitted.filter((scope) => Object.hasOwn(audience.scopes, scope));
   if (isClientCredentials(ctx)) rejectScopesBeyond(scopes, requestedScopes(ctx));
   return {
     scope: scopes.join(' '),
@@ -127,6 +126,15 @@ async function permittedResource(
     accessTokenTTL: audience.accessTokenTtlSeconds,
     ...tokenFormat(audience, algorithms),
   };
+}
+
+/** What a client with these permissions may ask of a resource server; undefined where it has none there. */
+export function permittedScopes(
+  permissions: Readonly<Record<string, readonly string[]>>,
+  { identifier, scopes }: Pick<TokenAudience, 'identifier' | 'scopes'>,
+): string[] | undefined {
+  const permitted = Object.hasOwn(permissions, identifier) ? permissions[identifier] : undefined;
+  return permitted?.filter((scope) => Object.hasOwn(scopes, scope));
 }
 
 function tokenFormat(
