@@ -55,8 +55,8 @@ function checked(original: OriginalRequest): OriginalRequest | undefined {
  */
 export const overriding = [
   ...['x-http-method-override', 'x-http-method', 'x-method-override'],
-  ...['x-original-url', 'x-rewrite-url'],
-  ...['x-original-path', 'x-forwarded-path', 'x-envoy-original-path'],
+  ...['x-original-url', 'x-rewrite-url', 'x-override-url', 'x-request-uri'],
+  ...['x-original-path', 'x-forwarded-path', 'x-envoy-original-path', 'x-http-path-override'],
   ...['x-forwarded-prefix', 'x-script-name'],
 ] as const;
 

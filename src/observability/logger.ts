@@ -49,18 +49,23 @@ interface Line {
   fields: Record<string, unknown>;
 }
 
-/** Controls, line separators and direction marks: what could forge a line or move a terminal's cursor. */
-const unprintable = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/**
+ * Controls and line separators, which could forge a line or move a terminal's cursor; and what shows nothing or turns the text
+ * around it (format characters, and what §5.21 of Unicode has displays ignore), which could hide something in a value.
+ */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
 const plainKey = /^[\w.-]+$/;
 
-/** Whether there may be something to escape: all of it that JSON leaves as it is lies above "~". */
+/** Whether there may be something to escape: all that JSON leaves as it is lies above "~", halves of pairs too. */
 const beyondPlainText = /[\u007f-\uffff]/;
 
 function escapeUnprintable(text: string): string {
   return text.replace(unprintable, (character) => {
     if (character === '\n') return '\\n';
-    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
+    // By UTF-16 units, as JSON has it (RFC 8259 §7): of what lies beyond U+FFFF, a pair.
+    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
   });
 }
 

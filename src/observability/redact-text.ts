@@ -38,7 +38,18 @@ interface Shape {
   /** One of these is in every text that has the shape; looking for them is cheaper than the pattern. */
   signs: readonly string[];
   pattern: RegExp;
-  replacement: string;
+  replacement: string | ((found: string, at: number, text: string) => string);
+}
+
+/** Of an RFC 7638 thumbprint by SHA-256 in base64url: what keys are called by, and no secret. */
+const thumbprintLength = 43;
+
+/** One thumbprint in 2300 has a JOSE header's first letters somewhere behind its own first one. */
+function withoutJose(found: string, at: number, text: string): string {
+  const [before = ''] = /[\w-]*$/.exec(text.slice(Math.max(0, at - thumbprintLength), at)) ?? [];
+  const [own = ''] = /^[\w-]+(?=\.?$)/.exec(found) ?? []; // the full stop of a sentence may follow
+  const isThumbprint = before !== '' && before.length + own.length === thumbprintLength;
+  return isThumbprint ? found : redacted;
 }
 
 // Every quantifier that can overlap with its neighbour is bounded: request targets and headers of callers pass through here.
@@ -47,7 +58,7 @@ const shapes: readonly Shape[] = [
     // JOSE compact forms and lone JOSE headers: "eyJ" is base64url of '{"', the others of '{ ', '{\n' and '{\r'.
     signs: ['eyJ', 'eyA', 'ewo', 'ew0'],
     pattern: /(?:eyJ|eyA|ewo|ew0)[\w-]{10,}(?:\.[\w-]*){0,4}/g,
-    replacement: redacted,
+    replacement: withoutJose,
   },
   {
     // API keys; their first letters, which people compare, stay.
@@ -106,7 +117,11 @@ export function redactText(text: string): string {
   const cut = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
   let clean = cut;
   for (const { signs, pattern, replacement } of shapes) {
-    if (signs.some((sign) => clean.includes(sign))) clean = clean.replace(pattern, replacement);
+    if (!signs.some((sign) => clean.includes(sign))) continue;
+    clean =
+      typeof replacement === 'string'
+        ? clean.replace(pattern, replacement)
+        : clean.replace(pattern, replacement);
   }
   if (clean.includes('=') || clean.includes('%3')) {
     clean = clean.replace(parameter, `$1$2$3${redacted}`);

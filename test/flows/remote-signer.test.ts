@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { redactText } from '../../src/observability/redact-text.ts';
 import { signingAlgorithms } from '../../src/signing-keys/key-ring.ts';
 import { keyService, serviceToken } from '../support/key-service.ts';
 import type { KeyService } from '../support/key-service.ts';
@@ -201,11 +202,14 @@ describe('The database', () => {
   ])('whose %s of a key was changed is told, and the key signs no more', async (column, value) => {
     const { first, operator } = world;
     const { kid } = await operator.rotation.announce('RS256');
+    // Also where it is not told: the next rotation would wait for this key.
+    onTestFinished(async () => {
+      await operator.rotation.revoke(kid);
+    });
     await stored(first, `UPDATE signing_keys SET ${column} = ${value} WHERE kid = '${kid}'`);
-    await expect
-      .poll(() => first.log.raw(), within)
-      .toContain(`the stored public key of ${kid} is not that of its private key`);
-    await operator.rotation.revoke(kid);
+    // As the log has it: a kid may happen to have the letters by which tokens are known.
+    const told = redactText(`the stored public key of ${kid} is not that of its private key`);
+    await expect.poll(() => first.log.raw(), within).toContain(told);
   });
 });
 

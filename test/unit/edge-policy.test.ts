@@ -214,10 +214,14 @@ describe('The original request', () => {
   it('is not changed by headers that some servers obey', () => {
     const others = [...Object.keys(nginx), ...Object.keys(traefik)];
     expect(overridingHeader(others)).toBeUndefined();
-    for (const name of ['x-http-method-override', 'x-original-url', 'X-Forwarded-Prefix']) {
+    for (const name of [
+      ...['x-http-method-override', 'x-original-url', 'X-Forwarded-Prefix'],
+      ...['X-Rewrite-URL', 'X-Override-URL', 'x-request-uri', 'X-HTTP-Path-Override'],
+    ]) {
       expect(overridingHeader([...others, name])).toBe(name);
     }
-    for (const name of ['X_Original_URI', 'x_http-method_override', 'x-forwarded_method']) {
+    const misspelt = ['X_Original_URI', 'x_http-method_override', 'x-forwarded_method'];
+    for (const name of [...misspelt, 'X_Override_URL', 'x-request_uri', 'X.HTTP.Path.Override']) {
       expect(overridingHeader([...others, name])).toBe(name);
     }
   });

@@ -136,6 +136,35 @@ describe('a log line', () => {
     expect(text.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u202e]/u);
   });
 
+  /** One of each kind that shows nothing, or turns what is beside it. */
+  const hidden = [
+    ...[0xad, 0x34f, 0x61c, 0x115f, 0x180e, 0x200b, 0x200c, 0x200d, 0x200e, 0x202e, 0x2060],
+    ...[0x2064, 0x2066, 0x3164, 0xfe0f, 0xfeff, 0xfff9, 0xe0000, 0xe0041, 0xe007f, 0xe0100],
+  ].map((point) => [point.toString(16), String.fromCodePoint(point)] as const);
+
+  it.each(hidden)('hides no U+%s', async (_name, character) => {
+    const escaped = character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join('');
+    for (const format of ['json', 'text'] as const) {
+      const { logger, raw } = recordingLogger(format);
+      logger.info(`ad${character}min`, { name: `ad${character}min`, [`na${character}me`]: 1 });
+      const text = await raw();
+      expect(text).not.toContain(character);
+      expect(text.split(escaped)).toHaveLength(4);
+    }
+    const { logger, lines } = recordingLogger();
+    logger.info('asked', { name: `ad${character}min` });
+    expect(await lines()).toMatchObject([{ name: `ad${character}min` }]);
+  });
+
+  it('leaves letters of any script, and pictures, as they are', async () => {
+    const { logger, raw } = recordingLogger();
+    logger.info('asked', { name: 'Zoë Ångström 李 حسن 🐝' });
+    expect(await raw()).toContain('"Zoë Ångström 李 حسن 🐝"');
+  });
+
   it('is readable in text format', async () => {
     const { logger, raw } = recordingLogger('text');
     logger.info('Listening', { port: 3443, host: 'localhost', 'a b': undefined });

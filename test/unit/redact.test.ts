@@ -66,6 +66,12 @@ describe('redaction by shape', () => {
       `-----BEGIN EC PRIVATE KEY-----\n${secret}\n-----END EC PRIVATE KEY----- after`,
       '[redacted] after',
     ],
+    [
+      'JOSE within what is no thumbprint',
+      'TWvq2jZ4jeyJPiha3DAlVwsGveopH87QLH1xyFYJIGUx TWvq2jZ4jeyJPiha3DAlVwsGveopH87QLH1xyFYJIGU.x',
+      'TWvq2jZ4j[redacted] TWvq2jZ4j[redacted]',
+    ],
+    ['a header of that length', `${'eyJ'.padEnd(43, 'a')}.`, '[redacted]'],
     ['a cut private key', `-----BEGIN PRIVATE KEY-----\n${secret}`, '[redacted]'],
   ])('hides %s', (_, text, clean) => {
     expect(redactText(text)).toBe(clean);
@@ -77,6 +83,7 @@ describe('redaction by shape', () => {
     '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----',
     'CN=abc123,OU=0015800000jfQ9aAAE,O=OpenBanking,C=GB',
     '2b1f9c0e-7c55-4c0f-9f0a-d2b6f8f2a9a1',
+    'there is no key TWvq2jZ4jeyJPiha3DAlVwsGveopH87QLH1xyFYJIGU.',
   ])('keeps %s', (text) => {
     expect(redactText(text)).toBe(text);
   });
