@@ -28,6 +28,7 @@ export const problems = {
   password_too_long: 'The password is too long.',
   password_too_common: 'The password is one of the most common ones.',
   signing_key_invalid: 'The signing key is not valid.',
+  signing_key_act_refused: 'The signing keys do not allow this.',
   signer_unavailable: 'The service is not available at the moment.',
   certificate_invalid: 'The certificate is not valid.',
   outbound_refused: 'A request to another server was refused or failed.',

@@ -14,6 +14,19 @@ function page(isRefusal: boolean): string {
   return `<!doctype html><html lang="en"><title>Sample TPP</title><h1>${heading}</h1>`;
 }
 
+/** So long is the address good that the bank gave us (RFC 9126 §2.2). */
+const reminderMs = 60_000;
+
+/** What `waiting` comes to; `remind` is called once when that takes longer than a minute. */
+export async function remindOnce<T>(waiting: Promise<T>, remind: () => void): Promise<T> {
+  const timer = setTimeout(remind, reminderMs);
+  try {
+    return await waiting;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Listens at the redirect URI. */
 export async function openWebsite(redirectUri: string, tls: TlsFiles): Promise<Website> {
   const { pathname, port } = new URL(redirectUri);

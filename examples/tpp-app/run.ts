@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose';
 import * as openid from 'openid-client';
 import { connect, pushRequest } from './authorization.ts';
 import type { Bank } from './authorization.ts';
-import { openWebsite } from './callback.ts';
+import { openWebsite, remindOnce } from './callback.ts';
 import { fetchOverTls } from './mutual-tls.ts';
 import { register, registeredBefore, registrationEndpoint, unregister } from './registration.ts';
 import type { Method, Registered } from './registration.ts';
@@ -79,7 +79,11 @@ async function customerTokens(wanted: Software, bank: Bank) {
     console.log(
       `\nOpen this within a minute, in a browser, and log in as a customer:\n${url.href}`,
     );
-    const callback = await website.callback;
+    const callback = await remindOnce(website.callback, () => {
+      console.log(
+        `\nStill waiting for the customer to come back to ${wanted.redirectUri}. An address that nobody opened is good no more: stop with Ctrl-C and start again.`,
+      );
+    });
     return await openid.authorizationCodeGrant(bank.configuration, callback, checks);
   } finally {
     website.close();

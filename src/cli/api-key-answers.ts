@@ -9,7 +9,7 @@ import type { Answer } from './output.ts';
 export function apiKeyList(keys: readonly ListedKey[], now: Date): Answer {
   const rows = keys.map((key) => [
     ...[key.id, key.prefix, key.name, ownerOf(key), stateOf(key, now)],
-    ...[key.expiresAt.toISOString(), key.lastUsedAt?.toISOString() ?? 'never'],
+    ...[endOf(key).toISOString(), key.lastUsedAt?.toISOString() ?? 'never'],
   ]);
   const header = ['ID', 'PREFIX', 'NAME', 'OWNER', 'STATE', 'UNTIL', 'LAST USED'];
   return { json: { apiKeys: keys.map((key) => asJson(key, now)) }, text: table(header, rows) };
@@ -63,6 +63,11 @@ export function apiKeyUsage(days: readonly DayOfUsage[]): Answer {
     lastUsedAt: lastUsedAt?.toISOString(),
   }));
   return { json: { days: json }, text: table(header, rows) };
+}
+
+/** When it ended or will end. */
+function endOf({ revokedAt, expiresAt }: ApiKey): Date {
+  return revokedAt !== undefined && revokedAt < expiresAt ? revokedAt : expiresAt;
 }
 
 function ownerOf({ owner }: ApiKey): string {

@@ -28,7 +28,11 @@ interface Options {
 }
 
 /** `clients`: third parties, browser applications, and resource servers that introspect. */
-export function addClientCommands(program: Command, shell: Shell): void {
+export function addClientCommands(
+  program: Command,
+  shell: Shell,
+  onExit: (code: number) => void,
+): void {
   const group = addGroup(program, 'clients', 'register and change clients');
   addReading(group, shell);
   addAssess(group, shell);
@@ -38,7 +42,7 @@ export function addClientCommands(program: Command, shell: Shell): void {
   addRotateSecret(group, shell);
   addAllow(group, shell);
   addDelete(group, shell);
-  addRegistrationCommands(group, shell);
+  addRegistrationCommands(group, shell, onExit);
 }
 
 function addReading(group: Command, shell: Shell): void {

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { describeSettings, settingsTable } from '../config/settings-table.ts';
 import { Problem } from '../problem.ts';
-import { keyRingProblems } from '../signing-keys/key-ring.ts';
-import { Refusal, keyFilesOf } from '../startup/material.ts';
+import { Refusal } from '../startup/material.ts';
 import { configurationProblems } from '../startup/configuration-problems.ts';
-import { connectionOf, hasSigningKey, pendingConfigured } from '../startup/database.ts';
 import { addCommand, addGroup, print } from './command.ts';
-import { commandLogger, configurationOf } from './context.ts';
-import { UsageError } from './failure.ts';
+import { storedIn } from './stored-state.ts';
+import type { Stored } from './stored-state.ts';
 import type { Answer } from './output.ts';
 import type { Shell } from './shell.ts';
 
@@ -40,7 +38,7 @@ export function addConfigurationCommands(program: Command, shell: Shell): void {
       const stored = options.connect === true ? await storedIn(shell) : undefined;
       print(shell, options, validAnswer(stored));
       if (stored?.signingKey === false) {
-        throw new Problem('signing_key_invalid', { detail: noSigningKey });
+        throw new Problem('signing_key_act_refused', { detail: noSigningKey });
       }
     });
   addCommand(group, {
@@ -55,42 +53,21 @@ export function addConfigurationCommands(program: Command, shell: Shell): void {
 const notLookedAt = `
 Not looked at: whether the ports are free, whether clients reach the issuer, and without --connect the database.`;
 
-/** What the operator's database says. */
-interface Stored {
-  /** Names of the migrations that it lacks. */
-  pending: string[];
-  /** Whether a key of the ring signs, or a file brings one that a start takes over. */
-  signingKey: boolean;
-}
-
-/** Rejects when the operator's database does not answer. */
-async function storedIn(shell: Shell): Promise<Stored> {
-  const configuration = configurationOf(shell);
-  if (configuration.databaseUrl === undefined) {
-    throw new UsageError('There is nothing to connect to: DATABASE_URL is not set.');
-  }
-  const logger = commandLogger(shell, configuration);
-  const { connection, stop } = await connectionOf(configuration, logger);
-  try {
-    const pending = await pendingConfigured(connection);
-    const brought = await keyFilesOf(configuration, shell.clock).list();
-    const signingKey =
-      keyRingProblems(brought).length === 0 ||
-      (await hasSigningKey(configuration, { connection, pending }, logger));
-    return { pending, signingKey };
-  } finally {
-    await stop();
-  }
-}
-
 /** `stored` is absent where nobody asked the database. */
 function validAnswer(stored: Stored | undefined): Answer {
   const valid = 'The configuration is valid.';
   const json = { ok: stored?.signingKey !== false, problems: [], ...stored };
-  if (stored === undefined) return { json, text: valid };
-  const { pending } = stored;
-  const lacks = pending.length === 0 ? 'no migration' : pending.join(', ');
-  return { json, text: [valid, `The database answers. Pending: ${lacks}.`].join('\n') };
+  return { json, text: stored === undefined ? valid : `${valid}\n${storedText(stored)}` };
+}
+
+function storedText({ embedded, pending }: Stored): string {
+  const lacks = `Pending: ${pending.length === 0 ? 'no migration' : pending.join(', ')}.`;
+  if (embedded === undefined) return `The database answers. ${lacks}`;
+  const { directory, made } = embedded;
+  const used = 'DATABASE_URL is not set, so the embedded database is used';
+  return made
+    ? `${used}: it answers, in ${directory}. ${lacks}`
+    : `${used}: it can be started here (one was, elsewhere, and is removed again). The first start makes it in ${directory}.`;
 }
 
 const noSigningKey =

@@ -11,6 +11,8 @@ export interface Finding {
   /** `failed` is unsafe or does not work; `warning` will be so, or may be meant. */
   status: 'ok' | 'warning' | 'failed';
   detail: string;
+  /** Nothing unsafe was seen: it could not be looked at. */
+  unseen?: true;
 }
 
 const millisecondsPerDay = 86_400_000;
@@ -72,7 +74,7 @@ export async function discover(
   const response = await fetchOut(`${issuer}/.well-known/openid-configuration`);
   const date = response.headers.get('date');
   const parsed = metadata.safeParse(await response.json().catch(() => undefined));
-  if (!parsed.success) return failed(`${issuer} does not answer with metadata`);
+  if (!parsed.success) return failed(`${issuer} does not answer with metadata`, { unseen: true });
   const { token_endpoint: token, mtls_endpoint_aliases: aliases } = parsed.data;
   if (parsed.data.issuer !== issuer) return failed(`the server calls itself ${parsed.data.issuer}`);
   const named = [token, ...(aliases === undefined ? [] : [aliases.token_endpoint])];
@@ -87,8 +89,8 @@ export async function discover(
   };
 }
 
-function failed(detail: string): Discovered {
-  return { findings: [{ check: 'discovery', status: 'failed', detail }], endpoints: [] };
+function failed(detail: string, more: Pick<Finding, 'unseen'> = {}): Discovered {
+  return { findings: [{ check: 'discovery', status: 'failed', detail, ...more }], endpoints: [] };
 }
 
 /** One at each configured origin at least, and none elsewhere: who answers there was not asked about. */

@@ -25,10 +25,10 @@ export async function examineFromOutside(
   visitor: Visitor,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for await (const { check, status, detail } of findingsOf(configured, visitor)) {
+  for await (const { check, detail, ...rest } of findingsOf(configured, visitor)) {
     findings.push({
       check: shortened(check, maxTextLength),
-      status,
+      ...rest,
       detail: shortened(detail, maxTextLength),
     });
   }
@@ -41,7 +41,7 @@ async function* findingsOf(configured: Origins, visitor: Visitor): AsyncGenerato
     yield* lookAround(configured, visitor);
   } catch (error) {
     const detail = signal.aborted ? tookTooLong : reasonOf(error);
-    yield { check: 'connection', status: 'failed', detail };
+    yield { check: 'connection', status: 'failed', detail, unseen: true };
   }
 }
 
@@ -64,7 +64,7 @@ async function* lookAround(
     } catch (error) {
       if (signal.aborted) throw error;
       const detail = `not wholly examined: ${reasonOf(error)}`;
-      yield { check: `spoofing ${endpoint}`, status: 'failed', detail };
+      yield { check: `spoofing ${endpoint}`, status: 'failed', detail, unseen: true };
     }
   }
 }

@@ -134,9 +134,18 @@ const words = { ok: 'ok', warning: 'WARNING', failed: 'FAILED' } as const;
 
 function answerOf(findings: readonly Finding[], isSafe: boolean): Answer {
   const rows = findings.map(({ check, status, detail }) => [words[status], check, detail]);
-  const verdict = isSafe ? 'Nothing unsafe was found.' : 'Something unsafe was found.';
   return {
     json: { ok: isSafe, findings },
-    text: `${table(['STATUS', 'CHECK', 'DETAIL'], rows)}\n${verdict}`,
+    text: `${table(['STATUS', 'CHECK', 'DETAIL'], rows)}\n${verdictOf(findings)}`,
   };
+}
+
+function verdictOf(findings: readonly Finding[]): string {
+  const failed = findings.filter(({ status }) => status === 'failed');
+  const unsafe = failed.filter(({ unseen }) => unseen !== true);
+  if (failed.length === 0) return 'Nothing unsafe was found.';
+  if (unsafe.length === failed.length) return 'Something unsafe was found.';
+  return unsafe.length === 0
+    ? 'What FAILED could not be looked at: whether it is safe is not known.'
+    : 'Something unsafe was found, and not everything could be looked at.';
 }

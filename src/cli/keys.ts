@@ -14,6 +14,7 @@ import { configurationOf, withKeyRing } from './context.ts';
 import { UsageError } from './failure.ts';
 import { readBytes, readInput } from './input.ts';
 import { asJson, changed, keyTable, statusAnswer } from './key-answers.ts';
+import type { Plan } from './key-answers.ts';
 import { askSecret } from './password-input.ts';
 import type { Shell } from './shell.ts';
 
@@ -49,7 +50,10 @@ function addReports(group: Command, shell: Shell): void {
     example: 'keys list',
   }).action(async (options: Options) => {
     const { keys } = await withKeyRing(shell, (rotation) => rotation.status());
-    print(shell, options, { json: { keys: keys.map(asJson) }, text: keyTable(keys) });
+    print(shell, options, {
+      json: { keys: keys.map(asJson) },
+      text: keyTable(keys, planOf(shell)),
+    });
   });
   addCommand(group, {
     usage: 'status',
@@ -57,8 +61,14 @@ function addReports(group: Command, shell: Shell): void {
     example: 'keys status',
   }).action(async (options: Options) => {
     const status = await withKeyRing(shell, (rotation) => rotation.status());
-    print(shell, options, statusAnswer(status));
+    print(shell, options, statusAnswer(status, planOf(shell)));
   });
+}
+
+function planOf(shell: Shell): Plan {
+  const { keyRotationSeconds, keyAnnounceSeconds } = configurationOf(shell);
+  const schedule = { rotateSeconds: keyRotationSeconds, announceSeconds: keyAnnounceSeconds };
+  return { schedule, now: shell.clock.now() };
 }
 
 const algorithmOption = () =>

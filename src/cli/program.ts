@@ -21,11 +21,12 @@ import type { Shell } from './shell.ts';
 export async function runCommandLine(words: readonly string[], shell: Shell): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(shell);
-  addServeCommand(program, shell, (code) => {
+  const onExit = (code: number): void => {
     exitCode = code;
-  });
+  };
+  addServeCommand(program, shell, onExit);
   addMigrateCommand(program, shell);
-  addClientCommands(program, shell);
+  addClientCommands(program, shell, onExit);
   addResourceServerCommands(program, shell);
   addCustomerCommands(program, shell);
   addConsentCommands(program, shell);
@@ -36,9 +37,7 @@ export async function runCommandLine(words: readonly string[], shell: Shell): Pr
   addAuditCommands(program, shell);
   addConfigurationCommands(program, shell);
   addSandboxCommands(program, shell);
-  addDoctorCommand(program, shell, (code) => {
-    exitCode = code;
-  });
+  addDoctorCommand(program, shell, onExit);
   try {
     await program.parseAsync(words, { from: 'user' });
     return exitCode;

@@ -6,11 +6,11 @@ import type { SecurityProfile } from '../clients/profiles.ts';
 import { newClientId } from '../clients/registration/registrations.ts';
 import type { RegistrationRequest } from '../clients/registration/registration-request.ts';
 import { fault } from '../clients/registration/registration.ts';
-import { Problem } from '../problem.ts';
 import { registrationCheck } from '../startup/registration-check.ts';
 import { addCommand, print } from './command.ts';
 import { withStores } from './context.ts';
 import type { StoresContext } from './context.ts';
+import { exitCodes } from './failure.ts';
 import { readInput, wholeNumber } from './input.ts';
 import { checkAnswer } from './registration-answers.ts';
 import { rejectUnknownScopes } from './resource-scopes.ts';
@@ -20,10 +20,13 @@ interface Options {
   json?: true;
 }
 
+/** Told with what code the command ends that has said everything itself. */
+type OnExit = (code: number) => void;
+
 /** `clients initial-access-token` and `clients check-registration`: how third parties register themselves. */
-export function addRegistrationCommands(group: Command, shell: Shell): void {
+export function addRegistrationCommands(group: Command, shell: Shell, onExit: OnExit): void {
   addInitialAccessToken(group, shell);
-  addCheck(group, shell);
+  addCheck(group, shell, onExit);
 }
 
 interface TokenOptions extends Options {
@@ -83,7 +86,7 @@ interface CheckOptions extends Options {
   token?: string;
 }
 
-function addCheck(group: Command, shell: Shell): void {
+function addCheck(group: Command, shell: Shell, onExit: OnExit): void {
   addCommand(group, {
     usage: 'check-registration',
     summary: 'tell everything for which a registration would be refused; changes nothing',
@@ -115,8 +118,7 @@ function addCheck(group: Command, shell: Shell): void {
       });
       const { examination, certificate } = found;
       print(shell, options, checkAnswer(examination, certificate, shell.clock));
-      const [first] = examination.faults;
-      if (first !== undefined) throw new Problem(first.code, { detail: first.detail });
+      onExit(examination.faults.length === 0 ? exitCodes.ok : exitCodes.failure);
     });
 }
 

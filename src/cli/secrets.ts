@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { storedDataProblems } from '../config/invariants.ts';
 import type { Configuration } from '../config/schema.ts';
-import { isDevelopmentSecret } from '../development/material.ts';
+import { developmentFiles, isDevelopmentSecret } from '../development/material.ts';
+import { createPrivateFiles } from '../development/private-files.ts';
 import { Refusal } from '../startup/material.ts';
 import { secretAges } from '../startup/secret-ages.ts';
 import type { AgedSecrets, SecretAge } from '../startup/secret-ages.ts';
@@ -19,11 +20,15 @@ export function addSecretCommands(program: Command, shell: Shell): void {
     summary: 'show since when each secret is in use, and which are due to be replaced',
     example: 'secrets status',
   }).action(async (options: { json?: true }) => {
-    const secrets = configuredSecrets(configurationOf(shell));
-    const ages = await withDatabase(shell, ({ context, prisma }) =>
-      secretAges(secrets, prisma, context.clock),
-    );
-    print(shell, options, answerOf(ages));
+    const configuration = configurationOf(shell);
+    const secrets = configuredSecrets(configuration);
+    const isNone = Object.values(secrets).every((values) => values.length === 0);
+    const ages = isNone
+      ? []
+      : await withDatabase(shell, ({ context, prisma }) =>
+          secretAges(secrets, prisma, context.clock),
+        );
+    print(shell, options, answerOf(ages, createdFileFor(configuration, secrets)));
   });
 }
 
@@ -39,7 +44,14 @@ function configuredSecrets(configuration: Configuration): AgedSecrets {
   };
 }
 
-function answerOf(ages: readonly SecretAge[]): Answer {
+/** Where development keeps those that it made because no setting gives them; undefined where all are given. */
+function createdFileFor(configuration: Configuration, secrets: AgedSecrets): string | undefined {
+  if (configuration.environment === 'production') return undefined;
+  if (Object.values(secrets).every((values) => values.length > 0)) return undefined;
+  return createPrivateFiles(configuration.keysDirectory).pathOf(developmentFiles.secrets);
+}
+
+function answerOf(ages: readonly SecretAge[], createdFile: string | undefined): Answer {
   const rows = ages.map(({ variable, fingerprint, use, ageDays, dueDays, state }) => [
     variable,
     fingerprint,
@@ -48,8 +60,16 @@ function answerOf(ages: readonly SecretAge[]): Answer {
     dueDays === undefined ? '' : `${String(dueDays)} days`,
     state,
   ]);
-  const text = table(['SECRET', 'FINGERPRINT', 'USE', 'AGE', 'DUE AT', 'STATE'], rows);
+  const header = ['SECRET', 'FINGERPRINT', 'USE', 'AGE', 'DUE AT', 'STATE'];
+  const created =
+    createdFile === undefined
+      ? []
+      : [
+          `Secrets that no setting gives are made by development itself, in ${createdFile}: their age does not count, and none of them has to be replaced.`,
+        ];
+  const text = [...(ages.length === 0 ? [] : [table(header, rows)]), ...created].join('\n\n');
   const json = {
+    createdFile,
     secrets: ages.map(({ firstSeenAt, ...age }) => ({
       ...age,
       firstSeenAt: firstSeenAt?.toISOString(),

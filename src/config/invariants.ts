@@ -105,7 +105,12 @@ const requestTime: Rule = ({ requestSeconds, databaseTimeoutMs }) => [
     `COUNTERSIGN_REQUEST_TIME is ${String(requestSeconds)} s, and the database may take ${String(databaseTimeoutMs)} ms for one statement: set it longer than COUNTERSIGN_DATABASE_TIMEOUT_MS`,
 ];
 
-const signingKeys: Rule = (_configuration, { unusableKeys }) => [...unusableKeys];
+/** Whoever is told to remove a key must know where it lies. */
+const signingKeys: Rule = ({ keysDirectory }, { unusableKeys }) =>
+  unusableKeys.map((line) => {
+    const folder = `${keysDirectory}/signing`;
+    return line.includes(folder) ? line : `${line} (it lies in ${folder})`;
+  });
 
 const rules: readonly Rule[] = [
   plainHttp,

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { Problem } from '../problem.ts';
 import { readJsonFile } from './json-file.ts';
 
 const groups = [
@@ -85,10 +84,15 @@ export const rateLimitPolicyFile = z
 /** Every limit of a server. */
 export type RateLimitPolicyFile = z.infer<typeof rateLimitPolicyFile>;
 
-/** Reads and checks the file. Problem('configuration_invalid') names every fault at once. */
-export function readRateLimitPolicy(file: string): RateLimitPolicyFile {
+/** Reads and checks the file; else every fault, a sentence each. Problem('configuration_invalid') for no JSON file. */
+export function readRateLimitPolicy(
+  file: string,
+): { policy: RateLimitPolicyFile } | { faults: string[] } {
   const result = rateLimitPolicyFile.safeParse(readJsonFile(file));
-  if (result.success) return result.data;
-  const faults = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new Problem('configuration_invalid', { detail: `${file}: ${faults.join('; ')}` });
+  if (result.success) return { policy: result.data };
+  return {
+    faults: result.error.issues.map(({ path, message }) =>
+      path.length === 0 ? message : `${path.join('.')}: ${message}`,
+    ),
+  };
 }

@@ -34,10 +34,9 @@ export interface DevelopmentSecrets {
 export const sampleTppSubject = 'CN=sample-tpp,O=Sample TPP Ltd,C=GB';
 const otherTppSubject = 'CN=other-tpp,O=Other TPP Ltd,C=GB';
 
-const secretsFile = 'secrets.json';
-
 /** Names of the created files, for whoever prints or uses them. */
 export const developmentFiles = {
+  secrets: 'secrets.json',
   authority: 'ca.crt',
   tppCertificate: 'tpp.crt',
   tppKey: 'tpp.key',
@@ -57,12 +56,14 @@ export function developmentSecrets(files: PrivateFiles): DevelopmentSecrets {
     resourceServerSecret: randomSecret(),
   };
   const textOf = (secrets: DevelopmentSecrets) => `${JSON.stringify(secrets, null, 2)}\n`;
-  const text = files.read(secretsFile) ?? files.writeOnce(secretsFile, textOf(fresh));
+  const text =
+    files.read(developmentFiles.secrets) ??
+    files.writeOnce(developmentFiles.secrets, textOf(fresh));
   const kept = JSON.parse(text) as Partial<DevelopmentSecrets>;
   const complete = { ...fresh, ...kept };
   // An earlier version knew fewer of them.
   if (Object.keys(complete).length > Object.keys(kept).length) {
-    files.replace(secretsFile, textOf(complete));
+    files.replace(developmentFiles.secrets, textOf(complete));
   }
   return complete;
 }

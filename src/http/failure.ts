@@ -36,6 +36,7 @@ const statuses = {
   password_too_long: 400,
   password_too_common: 400,
   signing_key_invalid: 500,
+  signing_key_act_refused: 500,
   signer_unavailable: 503,
   certificate_invalid: 400,
   outbound_refused: 500,

@@ -62,5 +62,5 @@ export async function record(
 
 /** The refusal of an act, with its reason. */
 export function refused(detail: string): Problem {
-  return new Problem('signing_key_invalid', { detail });
+  return new Problem('signing_key_act_refused', { detail });
 }

@@ -172,7 +172,7 @@ export function overdueKeys(
 }
 
 /**
- * Refuses to take out of signing what the server could not go on without. Problem('signing_key_invalid'), also when
+ * Refuses to take out of signing what the server could not go on without. Problem('signing_key_act_refused'), also when
  * there is no such key or it has retired already.
  */
 export function rejectRetirement(keys: readonly StagedKey[], kid: string): void {
@@ -185,7 +185,7 @@ export function rejectRetirement(keys: readonly StagedKey[], kid: string): void 
   }
 }
 
-/** The key with this kid. Problem('signing_key_invalid') when there is none. */
+/** The key with this kid. Problem('signing_key_act_refused') when there is none. */
 export function keyOf<T extends Pick<RingKey, 'kid'>>(keys: readonly T[], kid: string): T {
   const key = keys.find((candidate) => candidate.kid === kid);
   if (key === undefined) throw refused(`there is no key ${kid}`);
@@ -209,5 +209,5 @@ function later(moment: Date, seconds: number): Date {
 }
 
 function refused(detail: string): Problem {
-  return new Problem('signing_key_invalid', { detail });
+  return new Problem('signing_key_act_refused', { detail });
 }

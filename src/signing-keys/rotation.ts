@@ -29,8 +29,8 @@ export interface Rotation {
   /** Carries out what the schedule says is due, of `keys` as they were read. */
   runDue: RunDue;
   /**
-   * Publishes a new key, or one that was brought. Problem('signing_key_invalid') when one of the algorithm is announced
-   * already, or the kid was used before.
+   * Publishes a new key, or one that was brought. Problem('signing_key_act_refused') when one of the algorithm is
+   * announced already, or the kid was used before.
    */
   announce(algorithm: SigningAlgorithm, brought?: KeyMaterial | KeptKey): Promise<RingKey>;
   /** Publishes a key that operators made in the HSM. Problem('signing_key_invalid', 'signer_unavailable'). */

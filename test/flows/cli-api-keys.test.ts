@@ -76,6 +76,14 @@ it('An operator makes, sees, rotates and ends a client’s key', async () => {
   expect(revoked.output).toContain('is revoked');
   expect((await world.verify(successor.key, { address })).body).toEqual({ active: false });
 
+  const ended = await run(['api-keys', 'list', '--client', 'keys-tpp', '--json']);
+  const keys = ended.json()['apiKeys'] as Record<string, string>[];
+  const { revokedAt, expiresAt } = keys.find((each) => each['id'] === successor.apiKey.id) ?? {};
+  const { output } = await run(['api-keys', 'list', '--client', 'keys-tpp']);
+  const line = output.split('\n').find((each) => each.startsWith(successor.apiKey.id));
+  expect(line).toContain(String(revokedAt));
+  expect(line).not.toContain(String(expiresAt));
+
   await world.server.running.app.apiKeys.flush();
   const usage = await run(['api-keys', 'usage', id, '--json']);
   expect(usage.json()['days']).toMatchObject([{ resourceServer: bankApi, accepted: 2 }]);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -87,6 +87,25 @@ describe('countersign configuration check', () => {
       '/dev/zero': [`${variable} is no ordinary file: /dev/zero`],
       [large]: [`${variable} is larger than 1 GiB: ${large}`],
     });
+  });
+
+  it('names every fault of the rate limits by itself, and the file once', async () => {
+    const file = path.join(folder.environment['HOME'] ?? '', 'limits.json');
+    const rule = { name: 'X', groups: ['token'], per: 'client', algorithm: 'fixed-window' };
+    await writeFile(file, JSON.stringify({ rules: [{ ...rule, limit: 0, windowSeconds: 1 }] }));
+    const environment = { COUNTERSIGN_RATE_LIMIT_POLICY: file };
+    const { exitCode, problems, errors } = await check(environment);
+    expect(exitCode).toBe(78);
+    const begin = `COUNTERSIGN_RATE_LIMIT_POLICY ${file}: `;
+    expect(problems).toEqual([
+      expect.stringContaining(`${begin}rules.0.name: must be a word`),
+      expect.stringContaining(`${begin}rules.0.limit: `),
+    ]);
+    expect(errors).toBe(
+      ['The configuration is not valid:', ...problems.map((line) => `  - ${line}`), ''].join('\n'),
+    );
+    const absent = await check({ COUNTERSIGN_RATE_LIMIT_POLICY: `${file}.not` });
+    expect(absent.problems).toEqual([`COUNTERSIGN_RATE_LIMIT_POLICY ${file}.not is not there`]);
   });
 
   it('names every setting that is wrong, at once', async () => {
@@ -187,6 +206,46 @@ describe('countersign configuration check --connect', () => {
     expect(await check()).toMatchObject({ exitCode: 0, errors: '' });
     await cli.remove();
     await database.close();
+  });
+
+  it('tries the embedded database elsewhere where there is none yet, and leaves nothing', async () => {
+    const cli = await commandLine();
+    const home = cli.environment['HOME'] ?? '';
+    const trials = path.join(home, 'tmp');
+    await mkdir(trials);
+    await chmod(trials, 0o711);
+    const words = ['configuration', 'check', '--connect'];
+    const { exitCode, output, errors } = await cli.run(words, '', { TMPDIR: trials });
+    expect([exitCode, errors]).toEqual([0, '']);
+    expect(output).toContain('the embedded database is used: it can be started here');
+    expect(output).toContain(path.join(home, 'data', 'postgres'));
+    expect(await readdir(home)).toEqual(['tmp']);
+    expect(await readdir(trials)).toEqual([]);
+    await cli.remove();
+  });
+
+  it('asks the embedded database that is there, and stops it again', async () => {
+    const cli = await commandLine();
+    await cli.run(['clients', 'list']);
+    const words = ['configuration', 'check', '--connect'];
+    const { exitCode, output } = await cli.run(words);
+    expect(exitCode).toBe(0);
+    expect(output).toMatch(/the embedded database is used: it answers, in .*no migration/);
+    const { json } = await cli.run([...words, '--json']);
+    expect(json()).toMatchObject({ ok: true, pending: [], embedded: { made: true } });
+    const { directory } = json()['embedded'] as { directory: string };
+    expect(await readdir(path.join(directory, 'data'))).not.toContain('postmaster.pid');
+    await cli.remove();
+  });
+
+  it('fails where the embedded database does not start', async () => {
+    const cli = await commandLine();
+    const absent = path.join(cli.environment['HOME'] ?? '', 'absent');
+    const words = ['configuration', 'check', '--connect'];
+    const { exitCode, errors } = await cli.run(words, '', { TMPDIR: absent });
+    expect(exitCode).toBe(1);
+    expect(errors).toContain(absent);
+    await cli.remove();
   });
 
   it('fails where no database answers', async () => {

@@ -196,6 +196,24 @@ describe('countersign doctor', () => {
     expect(failures(findings)).toMatchObject([{ check: 'connection' }]);
   });
 
+  it('does not call unsafe what it could not look at', async () => {
+    const verdict = async (environment: Record<string, string>) => {
+      const own = await commandLine(environment);
+      const { output } = await own.run(['doctor', '--authority', file('ca.pem')]);
+      await own.remove();
+      return output.trim().split('\n').at(-1);
+    };
+    const nobody = { COUNTERSIGN_ISSUER: 'https://localhost:1' };
+    expect(await verdict(nobody)).toBe(
+      'What FAILED could not be looked at: whether it is safe is not known.',
+    );
+    expect(await verdict({ ...nobody, COUNTERSIGN_PROXY_CERTIFICATE_HEADER: 'nginx' })).toBe(
+      'Something unsafe was found, and not everything could be looked at.',
+    );
+    const unsafe = await stub(() => [200, 'none']);
+    expect(await verdict(unsafe)).toBe('Something unsafe was found.');
+  });
+
   it('ends when time is out, whatever the server does', async () => {
     const { exitCode, findings } = await examine(await silentServer(), ['--timeout', '1']);
     expect(exitCode).toBe(1);

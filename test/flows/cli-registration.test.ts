@@ -73,7 +73,11 @@ describe('A dry run', () => {
     });
     expect(await registered(server)).toBe(before);
     const text = await check(body);
-    expect(text.output).toMatch(/^The registration would be accepted\.\nscope {2}accounts\n/);
+    expect(text.output).toContain(
+      `The registration would be accepted. The client may request:\n  - the scopes accounts at ${accountsApi}\n`,
+    );
+    expect(text.output).toMatch(/^OpenID scopes +openid offline_access$/m);
+    expect(text.output).not.toMatch(/^scope /m);
   });
 
   it('tells everything that would be refused, both sides of what differs, and our time', async () => {
@@ -111,6 +115,27 @@ describe('A dry run', () => {
       new RegExp(`^unapproved_.*"${foreign.id}".*"${software.id}".*subject "CN|UID`),
     ];
     for (const pattern of expected) expect(told).toContainEqual(expect.stringMatching(pattern));
+  });
+
+  it('ends no sentence with what is not there', async () => {
+    const claims = { software_roles: ['NOBODY'] };
+    const body = { software_statement: await software.statement(undefined, { claims }) };
+    const { output } = await check(body);
+    expect(output).toContain('invalid_client_metadata: no scope is permitted\n');
+    const asking = await check({ ...body, scope: 'accounts' });
+    expect(asking.output).toContain('none of the scopes accounts is permitted\n');
+  });
+
+  it('tells each refusal once', async () => {
+    const uri = 'http://evil.example.com/';
+    const body = { software_statement: await software.statement(), redirect_uris: [uri, uri] };
+    const { exitCode, output, errors } = await check(body);
+    expect([exitCode, errors]).toEqual([1, '']);
+    const refusals = output.split('\n').filter((line) => line.startsWith('  - '));
+    expect(refusals.join('\n')).toContain(`redirect URI ${uri} is not https`);
+    expect(refusals).toEqual([...new Set(refusals)]);
+    const { json } = await check(body, certificate, ['--json']);
+    expect(json()['faults']).toHaveLength(refusals.length);
   });
 
   it('knows whether the software is registered already', async () => {

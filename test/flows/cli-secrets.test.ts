@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { commandLineBeside } from '../support/command-line.ts';
 import { commandLine } from '../support/command-line.ts';
@@ -55,6 +56,23 @@ it('secrets status says since when each value is in use, and which are due', asy
     { variable: 'COUNTERSIGN_DIGEST_KEY', use: 'makes', state: 'due', ageDays: 181 },
   ]);
   await added.remove();
+});
+
+it('secrets status says where development keeps its own, and what no setting gives', async () => {
+  const own = await commandLine();
+  const file = path.join(own.keysDirectory, 'secrets.json');
+  const { exitCode, output } = await own.run(['secrets', 'status']);
+  expect([exitCode, output]).toEqual([
+    0,
+    `Secrets that no setting gives are made by development itself, in ${file}: their age does not count, and none of them has to be replaced.\n`,
+  ]);
+  const { json } = await own.run(['secrets', 'status', '--json']);
+  expect(json()).toEqual({ secrets: [], createdFile: file });
+  await own.remove();
+  // Three of five are set.
+  const some = await cli.run(['secrets', 'status']);
+  expect(some.output).toMatch(/COUNTERSIGN_MASTER_KEYS/);
+  expect(some.output).toContain(`in ${path.join(cli.keysDirectory, 'secrets.json')}`);
 });
 
 it('secrets status shows no secret, and neither does what is stored of them', async () => {

@@ -61,6 +61,8 @@ describe('Production knows what development made', () => {
       COUNTERSIGN_ENV: 'production',
       COUNTERSIGN_KEYS_DIRECTORY,
     });
-    expect(problems.join('\n')).toMatch(/signing key development-\S+ was created by development/);
+    expect(problems.join('\n')).toMatch(
+      /signing key development-\S+ was created by development: remove it \(it lies in \S+\/signing\)/,
+    );
   });
 });

@@ -131,7 +131,11 @@ describe('Nothing is used up', () => {
     const id = await lodgeAccess(world.tpp);
     await journeys.authorise(id);
     expect(await consume(id, 'pay-1')).toMatchObject({
-      ...{ status: 400, body: { code: 'consent_invalid' } },
+      status: 400,
+      body: {
+        code: 'consent_invalid',
+        errors: [{ path: 'consent_id', detail: expect.stringContaining('accounts') as string }],
+      },
     });
     expect(await ukStatusOf(world.tpp, id)).toBe('AUTH');
   });
@@ -153,6 +157,13 @@ describe('Nothing is used up', () => {
     const id = await lodgePayment(world.tpp);
     expect((await consume(id, payment, call)).status).toBe(status);
     expect(await ukStatusOf(world.tpp, id, ukPayments)).toBe('AWAU');
+  });
+
+  it('and who asks is told what is wrong with the request, as where consents are lodged', async () => {
+    const id = await lodgePayment(world.tpp);
+    expect((await consume(id, 7)).body).toMatchObject({
+      ...{ code: 'consent_invalid', errors: [{ path: 'payment_id' }] },
+    });
   });
 
   it('of a consent that nobody lodged', async () => {

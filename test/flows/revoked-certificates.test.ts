@@ -118,7 +118,12 @@ describe("A TPP's certificate", () => {
 
   it('whose list is away is refused, and the audit trail says why', async () => {
     const { tpp } = await tppOnList();
-    await expectRefused(await requestToken(tpp), 'revocation is unknown');
+    const answer = await requestToken(tpp);
+    await expectRefused(answer, 'revocation is unknown');
+    const [event] = await auditOf(server, answer);
+    const { reason } = event?.['detail'] as { reason: string };
+    expect(reason).toMatch(/^revocation is unknown: /);
+    expect(reason).not.toContain('not provided');
     expect(await metric('countersign_revocation_failures_total{method="crl"}')).toBeGreaterThan(0);
   });
 });

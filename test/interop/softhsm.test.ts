@@ -203,7 +203,7 @@ describe('A key that was made in the HSM by other tools', () => {
     await expect.poll(async () => kidOf(await tokenOf(first, algorithm)), within).toBe(kid);
     expect(await verifies(first, await tokenOf(first, algorithm))).toBe(true);
     await expect(adopt(algorithm, `ceremony ${id}`)).rejects.toMatchObject({
-      code: 'signing_key_invalid',
+      code: 'signing_key_act_refused',
       detail: `the key ${kid} is, or was, there already`,
     });
   });

@@ -216,7 +216,7 @@ describe('Adopting a key', () => {
 
   it('needs an HSM', async () => {
     await expect(signers(privateKey, false).adopt(wanted)).rejects.toMatchObject({
-      code: 'signing_key_invalid',
+      code: 'signing_key_act_refused',
       detail: expect.stringContaining('set COUNTERSIGN_PKCS11_LIBRARY') as string,
     });
   });

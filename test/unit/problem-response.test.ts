@@ -98,16 +98,18 @@ describe('an error', () => {
     });
   });
 
-  it.each(['configuration_invalid', 'signing_key_invalid', 'migration_refused'] as const)(
-    'about ourselves (%s) does not say so outside',
-    async (code) => {
-      const { server } = setUp([throwing(new Problem(code))]);
-      await using it = await server;
-      const { status, body } = await it.send('/');
-      expect(status).toBe(500);
-      expect(body).not.toContain(code);
-    },
-  );
+  it.each([
+    'configuration_invalid',
+    'signing_key_invalid',
+    'signing_key_act_refused',
+    'migration_refused',
+  ] as const)('about ourselves (%s) does not say so outside', async (code) => {
+    const { server } = setUp([throwing(new Problem(code))]);
+    await using it = await server;
+    const { status, body } = await it.send('/');
+    expect(status).toBe(500);
+    expect(body).not.toContain(code);
+  });
 
   it.each([
     ['itself', new Error('no database')],

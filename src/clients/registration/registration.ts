@@ -177,7 +177,9 @@ export function permissionsFor(
   const granted = scopes === undefined ? permissions : permittedAmong(permissions, scopes);
   const asksForSome = scopes?.some((scope) => !general.has(scope)) ?? true;
   if (!asksForSome || Object.keys(granted).length > 0) return { permissions: granted, faults: [] };
-  const detail = `none of the scopes ${scopes?.join(' ') ?? '(all)'} is permitted, only ${scopeText(permissions)}`;
+  const asked = scopes === undefined ? 'no scope' : `none of the scopes ${scopes.join(' ')}`;
+  const others = scopeText(permissions);
+  const detail = `${asked} is permitted${others === '' ? '' : `, only ${others}`}`;
   return { permissions: granted, faults: [fault('invalid_client_metadata', detail)] };
 }
 

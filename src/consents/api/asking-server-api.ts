@@ -4,6 +4,7 @@ import { Problem } from '../../problem.ts';
 import type { Consent } from '../consent-codec.ts';
 import type { AskingServer, AuthenticateServer, ClientMay } from '../consent-ports.ts';
 import type { ConsentStore } from '../consent-store.ts';
+import type { Faulty } from './consent-requests-api.ts';
 import { regimes } from '../regimes/regimes.ts';
 
 /** What tells who asks, and whether they may. */
@@ -13,8 +14,8 @@ export interface AskingParts {
   clientMay: ClientMay;
 }
 
-/** Answers a resource server; Problems invalid_token, consent_not_found, method_not_allowed and the answer's own. */
-export type AnswerServer = (ctx: Koa.Context, id: string) => Promise<void>;
+/** Answers a resource server, or says what is wrong; Problems invalid_token, consent_not_found, method_not_allowed, its own. */
+export type AnswerServer = (ctx: Koa.Context, id: string) => Promise<Faulty | undefined>;
 
 /** A consent, and the resource server that may know of it. */
 export interface AskedConsent {

@@ -51,7 +51,10 @@ export function createConsentApi(deps: Dependencies): Koa.Middleware {
     }
     try {
       if (place.asked === undefined) await serve(ctx, place, { deps, handlers });
-      else await deps.answers[place.asked](ctx, place.id ?? '');
+      else {
+        const faulty = await deps.answers[place.asked](ctx, place.id ?? '');
+        if (faulty !== undefined) answerFaulty(ctx, place, { ...faulty, audit: deps.audit });
+      }
     } catch (error) {
       refuse(ctx, place, { error, audit: deps.audit });
     }
@@ -71,10 +74,17 @@ async function serve(
   const proof = { token: bearerIn(ctx), certificate: deps.certificateOf(ctx.req) };
   const clientId = await deps.authorize(proof, lodgingScope(dialect, collection));
   const faulty = await handle(ctx, place, clientId);
-  if (faulty === undefined) return;
-  const failure = { code: 'consent_invalid', status: 400, faults: faulty.faults } as const;
+  if (faulty !== undefined) answerFaulty(ctx, place, { ...faulty, audit: deps.audit, clientId });
+}
+
+/** Refuses a request for what is in it. */
+function answerFaulty(
+  ctx: Koa.Context,
+  place: Place,
+  faulty: Pick<Refused, 'faults' | 'clientId' | 'audit'>,
+): void {
   const detail = faulty.faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  answerRefusal(ctx, place, { ...failure, detail, audit: deps.audit, clientId });
+  answerRefusal(ctx, place, { ...faulty, code: 'consent_invalid', status: 400, detail });
 }
 
 function handlerFor(ctx: Koa.Context, place: Place, handlers: Handlers): Handler {

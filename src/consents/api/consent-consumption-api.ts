@@ -6,7 +6,7 @@ import type { Recorder } from '../consent-ports.ts';
 import type { ConsentStore } from '../consent-store.ts';
 import { allowMethods, askedConsent } from './asking-server-api.ts';
 import type { AnswerServer, AskedConsent, AskingParts } from './asking-server-api.ts';
-import { readBody } from './consent-requests-api.ts';
+import { faultsIn, readBody } from './consent-requests-api.ts';
 
 interface Dependencies extends AskingParts {
   consents: Pick<ConsentStore, 'find' | 'move' | 'history'>;
@@ -35,18 +35,21 @@ export function createConsumptionAnswer(deps: Dependencies): AnswerServer {
     const parsed = consumptionRequest.safeParse(
       parseJsonObject(await readBody(ctx), bounds.consentRequests),
     );
-    if (!parsed.success) throw new Problem('consent_invalid', { detail: parsed.error.message });
+    if (!parsed.success) return { faults: faultsIn(parsed.error.issues) };
+    const { type } = asked.consent;
+    if (type !== 'payment') {
+      const message = `the consent is for ${type}; only one for a payment can be used up`;
+      return { faults: [{ kind: 'invalid', path: 'consent_id', message }] };
+    }
     const { payment_id: payment } = parsed.data;
     await consume(asked, payment, deps);
     ctx.body = { id, status: 'consumed', payment_id: payment };
+    return undefined;
   };
 }
 
 async function consume(asked: AskedConsent, payment: string, deps: Dependencies): Promise<void> {
   const { consent, server } = asked;
-  if (consent.type !== 'payment') {
-    throw new Problem('consent_invalid', { detail: `${consent.type} can't be consumed` });
-  }
   const by = { type: 'resource-server', id: server.identifier } as const;
   try {
     await deps.consents.move(consent.id, 'consume', { by, reason: payment });

@@ -109,7 +109,8 @@ interface Issue {
   code?: string | undefined;
 }
 
-function faultsIn(issues: readonly Issue[]): RequestFault[] {
+/** What is wrong with a request, of the issues that its schema has with it. */
+export function faultsIn(issues: readonly Issue[]): RequestFault[] {
   return issues.slice(0, maxFaults).map(({ path, message, code }) => ({
     kind: code === 'invalid_type' && message.endsWith('undefined') ? 'missing' : 'invalid',
     path: path.map(String).join('.'),

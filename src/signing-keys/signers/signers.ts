@@ -114,7 +114,7 @@ export function createSigners({ signers, chosen, limits, metrics }: Dependencies
       const found = await signers.pkcs11?.adopt?.(wanted);
       if (found === undefined) {
         const detail = `keys are adopted from an HSM, and none is configured: ${remedies.pkcs11}`;
-        throw new Problem('signing_key_invalid', { detail });
+        throw new Problem('signing_key_act_refused', { detail });
       }
       await prove(signersKeyOf(found));
       return found;
