@@ -23,6 +23,8 @@ RUN npm ci --omit=dev --omit=optional --ignore-scripts
 FROM node:24-slim
 ENV NODE_ENV=production
 ENV COUNTERSIGN_LISTEN_ADDRESS=0.0.0.0
+# glibc keeps what threads gave back in two places and not in sixteen: 120 MB less resident.
+ENV MALLOC_ARENA_MAX=2
 # glibc gives argon2's blocks back after each login: 70 MB less resident, for 7 ms CPU a login.
 ENV MALLOC_MMAP_THRESHOLD_=8388608
 WORKDIR /app

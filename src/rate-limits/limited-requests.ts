@@ -59,9 +59,7 @@ export function createLimitedRequests(limits: RequestLimits): LimitedRequests {
     name(request, kind, subject) {
       const limited = request && requests.of(request);
       if (limited === undefined) return undefined;
-      const said = limited.judged.filter(
-        (one) => one.rule.per === kind && one.subject === subject,
-      );
+      const said = limited.judged.filter((one) => one.rule.per === kind && one.subject === subject);
       if (said.length === 0) return ask(limited, limited.group, { [kind]: subject });
       return said.find(({ verdict }) => !verdict.allowed);
     },
