@@ -83,7 +83,6 @@ describe('The command line', () => {
     [['clients', 'update', 'x']],
     [['clients', 'allow', 'x']],
     [['clients', 'create', '--no-grant-types', '--grant-type', 'client_credentials']],
-    [['configuration', 'check', '--connect']],
     [['audit', 'list', '--limit', '0']],
     [['audit', 'list', '--since', 'yesterday']],
     [['audit', 'list', '--type', 'nonsense']],
