@@ -6,6 +6,8 @@ import {
   comparable,
   ignored,
   issuedByEngine,
+  lineOf,
+  oddApi,
   plainPairs,
   startMachineServer,
   tokenIn,
@@ -15,8 +17,12 @@ import type { MachineServer } from '../support/machine-tokens.ts';
 import { post, rows, send } from '../support/protocol.ts';
 import type { Answer } from '../support/protocol.ts';
 import { limitItems } from '../support/rate-limits.ts';
-import { accountsApi } from '../support/server.ts';
+import { operatorBeside } from '../support/key-ring.ts';
+import { accountsApi, startAuthorizationServer } from '../support/server.ts';
 import type { AuthorizationServer } from '../support/server.ts';
+import { kidOf } from '../support/signing-world.ts';
+
+const within = { timeout: 10_000, interval: 20 };
 
 let machines: MachineServer;
 let server: AuthorizationServer;
@@ -59,7 +65,11 @@ describe('A token for a machine with a certificate', () => {
     );
     expect(between.map((count, at) => count - (before[at] ?? 0))).toEqual([1, 1]);
     expect(after.map((count, at) => count - (between[at] ?? 0))).toEqual([1, 1]);
-    expect(await lineOf(mine)).toEqual(await lineOf(theirs));
+    const [line, ...others] = await Promise.all(
+      [mine, theirs].map(({ headers }) => lineOf(server, headers.get('x-request-id'))),
+    );
+    expect(line).toMatchObject({ route: 'token', types: ['token.issued'] });
+    expect(others).toEqual([line]);
   });
 
   it('can be introspected and revoked as any other', async () => {
@@ -95,20 +105,6 @@ async function counted(): Promise<number[]> {
       /^countersign_http_request_seconds_count\{route="token",method="POST",status="200"\} (\d+)/m,
     ),
   ];
-}
-
-async function lineOf({ headers }: Answer) {
-  const lines = await server.log.lines();
-  const found = lines.filter(
-    (line) => line.message === 'Request' && line['requestId'] === headers.get('x-request-id'),
-  );
-  expect(found).toHaveLength(1);
-  const { route, path, status, listener, reason, events } = (found[0] ?? {}) as Record<
-    string,
-    unknown
-  >;
-  const types = (events as { type: string }[] | undefined)?.map(({ type }) => type);
-  return { route, path, status, listener, reason, types };
 }
 
 describe('The body of a plain request', () => {
@@ -175,5 +171,68 @@ describe('The limit of a client', () => {
     expect(refused?.body).toMatchObject({ error: 'too_many_requests' });
     expect(limitItems(refused?.headers.get('ratelimit') ?? '')['client']).toMatchObject({ r: 0 });
     expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});
+
+describe('What an operator changes', () => {
+  const statusOf = async (id: string, more: [string, string][] = []) =>
+    (await machines.ask({ pairs: [...plainPairs(id), ...more] })).status;
+  let beside: AuthorizationServer;
+
+  beforeAll(async () => {
+    beside = await startAuthorizationServer({ beside: server });
+  });
+
+  afterAll(() => beside.stop());
+
+  it('beside this process is true of the next tokens: a client is suspended', async () => {
+    const [id, ...later] = [machines.fresh(), machines.fresh(), machines.fresh()];
+    expect(await statusOf(id)).toBe(200);
+    await beside.running.app.clients.setStatus(id, 'suspended');
+    await vi.waitUntil(async () => (await statusOf(id)) !== 200, within);
+    expect(await statusOf(id, [ignored])).toBe(401);
+    expect(await Promise.all(later.map((other) => statusOf(other)))).toEqual([200, 200]);
+  });
+
+  it('beside this process is true of the next tokens: a permission is taken', async () => {
+    const id = machines.fresh();
+    expect(await statusOf(id)).toBe(200);
+    await beside.running.app.clients.setPermission(id, accountsApi, ['payments']);
+    await vi.waitUntil(async () => (await statusOf(id)) !== 200, within);
+    expect(await statusOf(id, [ignored])).toBe(400);
+  });
+
+  it('beside this process is true of the next tokens: a resource server wants other ones', async () => {
+    const { resourceServers } = beside.running.app;
+    const audience = await resourceServers.find(oddApi);
+    if (audience === undefined) throw new Error('there is no such resource server');
+    const pairs = (id: string): [string, string][] => [
+      ...plainPairs(id).slice(0, 2),
+      ['scope', 'read'],
+      ['resource', oddApi],
+    ];
+    const ask = async () => (await machines.ask({ pairs: pairs(machines.fresh()) })).body;
+    expect(await ask()).toMatchObject({ expires_in: 61 });
+    await resourceServers.save({ ...audience, accessTokenTtlSeconds: 62 });
+    await vi.waitUntil(async () => (await ask())['expires_in'] === 62, within);
+    await resourceServers.save({ ...audience, accessTokenFormat: 'opaque' });
+    await vi.waitUntil(async () => !String((await ask())['access_token']).includes('.'), within);
+    await resourceServers.delete(oddApi);
+    await vi.waitUntil(async () => (await ask())['error'] === 'invalid_target', within);
+  });
+
+  it('of the keys is true of the next tokens', async () => {
+    const operator = operatorBeside(server);
+    try {
+      const { kid } = await operator.rotation.rotate('RS256');
+      const signer = async (more: [string, string][] = []) => {
+        const { body } = await machines.ask({ pairs: [...plainPairs(machines.fresh()), ...more] });
+        return kidOf(String(body['access_token']));
+      };
+      await vi.waitUntil(async () => (await signer()) === kid, within);
+      expect(await signer([ignored])).toBe(kid);
+    } finally {
+      await operator.close();
+    }
   });
 });

@@ -3,7 +3,11 @@ import Provider from 'oidc-provider';
 import { vi } from 'vitest';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import type { PolicyRule } from '../../src/rate-limits/policy.ts';
-import { clientCertificate, expiredClientCertificate } from './certificates.ts';
+import {
+  clientCertificate,
+  createTestCertificates,
+  expiredClientCertificate,
+} from './certificates.ts';
 import { auditOf, post } from './protocol.ts';
 import type { Answer } from './protocol.ts';
 import { policyFile } from './rate-limits.ts';
@@ -16,7 +20,26 @@ const limited: Partial<PolicyRule> = {
   whenStoreIsDown: 'local',
 };
 
-const permissions = { [accountsApi]: ['accounts', 'payments'], [opaqueApi]: ['statements'] };
+/** A resource server whose algorithm has a key that is published and signs no more. */
+export const unsignedApi = 'https://unsigned.example.com';
+/** A resource server with a scope that reads like the name of a consent. */
+export const oddApi = 'https://odd.example.com';
+
+const resourceServers = [
+  {
+    ...{ identifier: unsignedApi, name: 'Unsigned API', signingAlgorithm: 'ES256' },
+    scopes: { read: { en: 'Read' } },
+  },
+  {
+    ...{ identifier: oddApi, name: 'Odd API', accessTokenTtlSeconds: 61 },
+    scopes: { read: { en: 'Read' }, 'consent:all': { en: 'Read all' } },
+  },
+];
+
+const permissions = {
+  ...{ [accountsApi]: ['accounts', 'payments'], [opaqueApi]: ['statements'] },
+  ...{ [unsignedApi]: ['read'], [oddApi]: ['read', 'consent:all'] },
+};
 
 /** A client that authenticates by the certificate of {@link AuthorizationServer.tpp}. */
 function client(client_id: string, metadata: Record<string, unknown> = {}) {
@@ -44,17 +67,22 @@ export async function startMachineServer() {
   const code = { grant_types: ['authorization_code'], redirect_uris: ['https://a.test/b'] };
   const server = await startAuthorizationServer({
     environment: { COUNTERSIGN_RATE_LIMIT_POLICY: policy.file },
+    retiredAlgorithms: ['ES256'],
+    resourceServers,
     clients: [
       client('often'),
       ...Array.from({ length: 500 }, (_, number) => client(`free-${String(number)}`)),
       client('code', code),
       client('proved', { dpop_bound_access_tokens: true }),
+      client('unfit', { security_profile: 'fapi2' }), // it would have to name its algorithms
     ],
   });
   const { authority } = server.certificates;
+  const others = await createTestCertificates();
   const certificates = {
     tpp: server.tpp,
     other: await clientCertificate(authority, { subject: 'CN=somebody else' }),
+    foreign: await clientCertificate(others.authority, { subject: tppSubject }),
     expired: await expiredClientCertificate(authority, { subject: tppSubject }),
   };
   let used = 0;
@@ -135,4 +163,19 @@ export async function auditedAs(server: AuthorizationServer, answer: Answer) {
 /** A comparable thing with the client's own name left out, as each request has one of its own. */
 export function withoutName(value: unknown, id: string): unknown {
   return JSON.parse(JSON.stringify(value).replaceAll(`"${id}"`, '"its own"'));
+}
+
+/** What the log says of the request with this id, without what is another each time. */
+export async function lineOf({ log }: AuthorizationServer, requestId: string | null | undefined) {
+  const lines = await log.lines();
+  const found = lines.filter(
+    (line) => line.message === 'Request' && line['requestId'] === requestId,
+  );
+  if (found.length !== 1) throw new Error(`${String(found.length)} lines of a request`);
+  const { route, path, status, listener, reason, events } = (found[0] ?? {}) as Record<
+    string,
+    unknown
+  >;
+  const types = (events as { type: string }[] | undefined)?.map(({ type }) => type);
+  return { route, path, status, listener, reason, types };
 }
