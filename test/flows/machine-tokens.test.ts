@@ -236,3 +236,40 @@ describe('What an operator changes', () => {
     }
   });
 });
+
+describe('The grants of a client', () => {
+  const scope = 'grant_management_query';
+  const asksFor = (id: string, more: [string, string][]): [string, string][] => [
+    ...plainPairs(id).slice(0, 2),
+    ['scope', scope],
+    ...more,
+  ];
+
+  it.each([
+    [
+      'are what a scope of theirs is about, also where a resource server has one of that name',
+      accountsApi,
+    ],
+    ['have the endpoint that they have, also where a resource server calls itself so', undefined],
+  ])('%s', async (_what, identifier) => {
+    const { resourceServers, clients } = server.running.app;
+    const other = await resourceServers.find(oddApi);
+    const named = identifier ?? `${server.issuer}/grants`;
+    const own = (await resourceServers.find(named)) ?? other;
+    if (own === undefined) throw new Error('there is no resource server');
+    const scopes = { ...own.scopes, [scope]: { en: 'See grants' } };
+    await resourceServers.save({ ...own, identifier: named, source: 'operator', scopes });
+    const id = machines.fresh();
+    await clients.setPermission(id, named, ['accounts', scope]);
+    const more: [string, string][] = identifier === undefined ? [['resource', named]] : [];
+    await vi.waitUntil(async () => (await resourceServers.find(named))?.scopes[scope], within);
+    const issued = await issuedByEngine(async () => {
+      const { body } = await machines.ask({ pairs: asksFor(id, more) });
+      expect(body).toMatchObject({
+        scope,
+        access_token: expect.not.stringContaining('.') as unknown,
+      });
+    });
+    expect(issued).toBe(1);
+  });
+});

@@ -5,6 +5,7 @@ import * as openid from 'openid-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { testDatabase } from '../support/database.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { ignored, lineOf, plainPairs } from '../support/machine-tokens.ts';
 import { basic, post, send } from '../support/protocol.ts';
 import type { Answer } from '../support/protocol.ts';
 import { startAuthorizationServer } from '../support/server.ts';
@@ -182,6 +183,26 @@ async function expectKeysAndMetadata(): Promise<void> {
     expect((await within(send(server.fetch(), server.issuer + path))).status).toBe(200);
   }
 }
+
+it('A machine without its token is told of alike, whichever way it was about to get it', async () => {
+  network.goDown();
+  const refusals = async () => {
+    const { text } = await send(fetch, `${server.operationsOrigin}/metrics`);
+    const line = /^countersign_refusals_total\{endpoint="token",error="server_error"\} (\d+)/m;
+    return Number(line.exec(text)?.[1] ?? 0);
+  };
+  const before = await refusals();
+  const lines = [];
+  for (const more of [[], [ignored]]) {
+    const form = [...plainPairs('tpp'), ...more];
+    const answer = await post(server.fetch(server.tpp), `${server.mtlsOrigin}/token`, { form });
+    await expectCleanFailure(answer);
+    lines.push(await lineOf(server, answer.headers.get('x-request-id')));
+  }
+  expect(lines[0]).toMatchObject({ route: 'token', status: 503 });
+  expect(lines[0]).toEqual(lines[1]);
+  expect((await refusals()) - before).toBe(2);
+});
 
 describe('When the database goes away', () => {
   it.each(['goDown', 'goSilent'] as const)(

@@ -4,9 +4,11 @@ import { errors } from 'oidc-provider';
 import type { Client } from 'oidc-provider';
 import { epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { CertificateRules } from '../clients/certificates.ts';
 import { recordToken } from '../events.ts';
 import type { TokenListeners } from '../events.ts';
+import { grantResourceOf, isAboutGrants } from '../grants/grant-resource.ts';
 import type { Clients, Limits, ResourceServers, TokenAudience } from '../ports.ts';
 import { permittedScopes, resourceScopesAmong } from '../requests/resources.ts';
 import type { OwnMessage } from '../tokens/signed-messages.ts';
@@ -15,6 +17,7 @@ import type { PlainRequest } from './plain-request.ts';
 
 /** What machines' tokens stand on. */
 export interface MachineTokenDependencies extends TokenListeners {
+  metrics: Pick<Metrics, 'tokensIssued' | 'refusals'>;
   issuer: string;
   defaultResource: string | undefined;
   /** The engine's own object of a client, made of metadata that the engine found to be in order. */
@@ -38,16 +41,32 @@ export interface MachineTokenDependencies extends TokenListeners {
  */
 export function issueMachineTokens(deps: MachineTokenDependencies): Koa.Middleware {
   return async (ctx, next) => {
+    if (!(await issues(deps, ctx))) await next();
+  };
+}
+
+/** Whether it answered. What fails on our side is not tried again by the engine, and told as there. */
+async function issues(deps: MachineTokenDependencies, ctx: Koa.Context): Promise<boolean> {
+  try {
     const request = await readPlainRequest(ctx);
     const entitled = request && (await entitledTo(deps, ctx, request));
-    if (entitled === undefined) {
-      await next();
-      return;
-    }
+    if (entitled === undefined) return false;
     const excess = await deps.limits.excess('client', entitled.clientId);
-    if (excess === undefined) await issue(deps, ctx, entitled);
-    else await next(); // asked again, the limits say the same
-  };
+    if (excess !== undefined) return false; // asked again, the limits say the same
+    await issue(deps, ctx, entitled);
+    return true;
+  } catch (error) {
+    ctx.state['route'] = route;
+    deps.metrics.refusals.increment({ endpoint: route, error: hungUp(ctx) ?? 'server_error' });
+    throw error;
+  }
+}
+
+/** As log and metrics call the endpoint. */
+const route = 'token';
+
+function hungUp({ req }: Koa.Context): string | undefined {
+  return req.readableAborted ? 'invalid_request' : undefined;
 }
 
 /** A token that a client has proved to be entitled to. */
@@ -62,12 +81,13 @@ interface Entitled {
 async function entitledTo(
   deps: MachineTokenDependencies,
   ctx: Koa.Context,
-  { clientId, scopes, resource }: PlainRequest,
+  request: PlainRequest,
 ): Promise<Entitled | undefined> {
+  const { clientId, scopes } = request;
   const client = await findClient(deps, clientId);
   if (client === undefined || !isMachine(client)) return undefined;
   const thumbprint = proveCertificate(deps.certificateRules, ctx, client);
-  const audience = await findAudience(deps, resource);
+  const audience = await findAudience(deps, request);
   if (thumbprint === undefined || audience === undefined) return undefined;
   const permitted = permittedScopes(await deps.clients.permissionsOf(clientId), audience);
   if (permitted === undefined || !isWithin(permitted, scopes)) return undefined;
@@ -76,11 +96,12 @@ async function entitledTo(
 
 /** The resource server that is named, or the default one, if its tokens are JWTs that can be signed now. */
 async function findAudience(
-  { resourceServers, defaultResource, signs }: MachineTokenDependencies,
-  resource: string | undefined,
+  { resourceServers, defaultResource, issuer, signs }: MachineTokenDependencies,
+  { resource, scopes }: PlainRequest,
 ): Promise<TokenAudience | undefined> {
   const named = resource ?? defaultResource;
-  if (named === undefined || !isIndicator(named)) return undefined;
+  if (named === undefined || named === grantResourceOf(issuer)) return undefined;
+  if (!isIndicator(named) || (resource === undefined && isAboutGrants(scopes))) return undefined;
   const audience = await resourceServers.find(named);
   const isFit = audience?.accessTokenFormat === 'jwt' && signs(audience.signingAlgorithm);
   return isFit ? audience : undefined;
@@ -167,7 +188,7 @@ async function issue(
   const algorithm = audience.signingAlgorithm;
   const token = await deps.sign({ type: 'at+jwt', algorithm, claims });
   ctx.req.resume();
-  ctx.state['route'] = 'token';
+  ctx.state['route'] = route;
   recordToken(deps, {
     parties: { actor: { type: 'client', id: clientId }, clientId },
     grantType: 'client_credentials',

@@ -73,6 +73,7 @@ function peekWhenReadable(request: IncomingMessage): Promise<Buffer | undefined>
     };
     request.on('readable', settle);
     request.on('close', settle);
+    if (request.destroyed) settle(); // both events have been
   });
 }
 
