@@ -1,4 +1,4 @@
-/** What is used of oidc-provider's inside: it has no setting for a second nonce secret. */
+/** What is used of oidc-provider's inside: it has no setting for a second nonce secret, and makes identifiers of tokens. */
 declare module 'oidc-provider/lib/helpers/weak_cache.js' {
   import type Provider from 'oidc-provider';
 
@@ -21,4 +21,11 @@ declare module 'oidc-provider/lib/helpers/challenge.js' {
   }
   // eslint-disable-next-line no-restricted-exports -- the module exports it so
   export { ServerChallenge as default };
+}
+
+declare module 'oidc-provider/lib/helpers/nanoid.js' {
+  /** 43 letters of base64url, at random. */
+  const nanoid: () => string;
+  // eslint-disable-next-line no-restricted-exports -- the module exports it so
+  export { nanoid as default };
 }

@@ -41,6 +41,8 @@ export async function readPlainRequest(ctx: Koa.Context): Promise<PlainRequest |
   if (req.method !== 'POST' || ctx.querystring !== '') return undefined;
   const length = plainLength(req);
   if (length === undefined) return undefined;
+  // What came in one piece with its headers is there once they are dealt with.
+  if (req.readableLength === 0) await Promise.resolve();
   const body = req.readableLength > 0 ? peek(req) : await peekWhenReadable(req);
   if (body?.length !== length) return undefined;
   return plainParameters(body.toString());

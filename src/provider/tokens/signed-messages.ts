@@ -18,10 +18,21 @@ export async function signMessage(
 ): Promise<string> {
   const key = keys.find(({ jwk, signer }) => jwk.alg === algorithm && signer !== undefined);
   if (key?.signer === undefined) throw new Error(`no key signs with ${algorithm}`);
-  const header = { alg: algorithm, kid: key.jwk.kid, typ: type };
-  const signed = `${encoded(header)}.${encoded(claims)}`;
+  const signed = `${headerOf(key, type)}.${encoded(claims)}`;
   const signature = await key.signer.sign(Buffer.from(signed));
   return `${signed}.${signature.toString('base64url')}`;
+}
+
+/** Encoded headers by key, and by the `typ` that they name: few, and the same for as long as the key is. */
+const headers = new WeakMap<SigningKey, Map<string, string>>();
+
+function headerOf(key: SigningKey, type: string): string {
+  const known = headers.get(key) ?? new Map<string, string>();
+  headers.set(key, known);
+  const { alg, kid } = key.jwk;
+  const header = known.get(type) ?? encoded({ alg, kid, typ: type });
+  known.set(type, header);
+  return header;
 }
 
 function encoded(part: object): string {
