@@ -105,7 +105,7 @@ describe('What is not quite as plain is left to the engine', () => {
   ])('%s', async (_what, request, status) => {
     const id = machines.fresh();
     let answer: Answer | undefined;
-    const issued = await issuedByEngine(async () => {
+    const issued = await issuedByEngine(id, async () => {
       answer = await machines.ask(request(id));
     });
     expect([answer?.status, issued]).toEqual([status, status === 200 ? 1 : 0]);
@@ -134,7 +134,7 @@ describe('What is not quite as plain is left to the engine', () => {
     'accounts-rs',
     '__proto__',
   ])('the client "%s"', async (id) => {
-    const issued = await issuedByEngine(async () => {
+    const issued = await issuedByEngine(id, async () => {
       const { status, headers } = await machines.ask({ pairs: plainPairs(id) });
       expect([400, 401]).toContain(status);
       const { route } = await lineOf(server, headers.get('x-request-id'));

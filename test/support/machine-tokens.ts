@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import { vi } from 'vitest';
 import type { IssuedCertificate } from '../../src/development/certificate-authority.ts';
 import type { PolicyRule } from '../../src/rate-limits/policy.ts';
@@ -117,12 +118,15 @@ export const plainPairs = (client_id: string): Pairs => [
 /** RFC 6749 §3.2: unknown parameters are ignored. So what has one means the same, but is not plain. */
 export const ignored: [string, string] = ['countersign_test', '1'];
 
-/** How often the engine issued a token meanwhile. */
-export async function issuedByEngine(work: () => Promise<unknown>): Promise<number> {
+/** How often the engine issued a token to this client meanwhile; others' requests may still be under way. */
+export async function issuedByEngine(id: string, work: () => Promise<unknown>): Promise<number> {
   const emit = vi.spyOn(Provider.prototype, 'emit');
   try {
     await work();
-    return emit.mock.calls.filter(([event]) => event === 'grant.success').length;
+    return emit.mock.calls.filter(
+      ([event, ctx]) =>
+        event === 'grant.success' && (ctx as KoaContextWithOIDC).oidc.client?.clientId === id,
+    ).length;
   } finally {
     emit.mockRestore();
   }
