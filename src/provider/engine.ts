@@ -9,7 +9,7 @@ import { issueMachineTokens } from './machine-tokens/machine-tokens.ts';
 import type { SigningKey } from './ports.ts';
 import { routes } from './routes.ts';
 import { stepAt } from './steps.ts';
-import { signMessage } from './tokens/signed-messages.ts';
+import { keyThatSigns, signMessage } from './tokens/signed-messages.ts';
 import type { OwnMessage } from './tokens/signed-messages.ts';
 
 /** The OpenID engine as one middleware whose signing keys can be exchanged while it runs. */
@@ -36,8 +36,7 @@ export function createEngine(
     ...deps,
     certificateRules: certificateRules(deps),
     findClient: (id) => provider.Client.find(id),
-    signs: (algorithm) =>
-      present.some(({ jwk, signer }) => jwk.alg === algorithm && signer !== undefined),
+    signs: (algorithm) => keyThatSigns(present, algorithm) !== undefined,
     sign,
   });
   const beforeEngine = stepAt([routes.token], machineTokens);

@@ -5,6 +5,7 @@ import type { Client } from 'oidc-provider';
 import { epochSeconds } from '../../clock.ts';
 import type { Clock } from '../../clock.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { Problem } from '../../problem.ts';
 import type { CertificateRules } from '../clients/certificates.ts';
 import { recordToken } from '../events.ts';
 import type { TokenListeners } from '../events.ts';
@@ -34,7 +35,7 @@ export interface MachineTokenDependencies extends TokenListeners {
 
 /**
  * Issues the tokens that resource servers see most: JWTs for clients that authenticate by certificate and ask for scopes
- * that they may have (RFC 6749 §4.4, RFC 8705, RFC 9068), at less than two thirds of what the engine takes for one.
+ * that they may have (RFC 6749 §4.4, RFC 8705, RFC 9068), at some two thirds of what the engine takes for one.
  *
  * It says yes only. Whatever is refused, faulty, rare or merely unusual goes on to `next`, which is the engine, with the
  * body unread: so there is one place that refuses, and nothing is let through here that the engine would not.
@@ -57,17 +58,16 @@ async function issues(deps: MachineTokenDependencies, ctx: Koa.Context): Promise
     return true;
   } catch (error) {
     ctx.state['route'] = route;
-    deps.metrics.refusals.increment({ endpoint: route, error: hungUp(ctx) ?? 'server_error' });
+    // The one fault of a caller's that is told here: there is no body to leave to the engine.
+    const isCallers = error instanceof Problem && error.code === 'invalid_request';
+    const told = isCallers ? error.code : 'server_error';
+    deps.metrics.refusals.increment({ endpoint: route, error: told });
     throw error;
   }
 }
 
 /** As log and metrics call the endpoint. */
 const route = 'token';
-
-function hungUp({ req }: Koa.Context): string | undefined {
-  return req.readableAborted ? 'invalid_request' : undefined;
-}
 
 /** A token that a client has proved to be entitled to. */
 interface Entitled {
@@ -87,8 +87,9 @@ async function entitledTo(
   const client = await findClient(deps, clientId);
   if (client === undefined || !isMachine(client)) return undefined;
   const thumbprint = proveCertificate(deps.certificateRules, ctx, client);
+  if (thumbprint === undefined) return undefined;
   const audience = await findAudience(deps, request);
-  if (thumbprint === undefined || audience === undefined) return undefined;
+  if (audience === undefined) return undefined;
   const permitted = permittedScopes(await deps.clients.permissionsOf(clientId), audience);
   if (permitted === undefined || !isWithin(permitted, scopes)) return undefined;
   return { clientId, scopes, audience, thumbprint };

@@ -16,22 +16,30 @@ export async function signMessage(
   keys: readonly SigningKey[],
   { type, algorithm, claims }: OwnMessage,
 ): Promise<string> {
-  const key = keys.find(({ jwk, signer }) => jwk.alg === algorithm && signer !== undefined);
+  const key = keyThatSigns(keys, algorithm);
   if (key?.signer === undefined) throw new Error(`no key signs with ${algorithm}`);
   const signed = `${headerOf(key, type)}.${encoded(claims)}`;
   const signature = await key.signer.sign(Buffer.from(signed));
   return `${signed}.${signature.toString('base64url')}`;
 }
 
-/** Encoded headers by key, and by the `typ` that they name: few, and the same for as long as the key is. */
-const headers = new WeakMap<SigningKey, Map<string, string>>();
+/** The key that signs with the algorithm at the moment. */
+export function keyThatSigns(
+  keys: readonly SigningKey[],
+  algorithm: string,
+): SigningKey | undefined {
+  return keys.find(({ jwk, signer }) => jwk.alg === algorithm && signer !== undefined);
+}
+
+/** The encoded header that a key was last asked for: most that it signs is of one type. */
+const headers = new WeakMap<SigningKey, { type: string; header: string }>();
 
 function headerOf(key: SigningKey, type: string): string {
-  const known = headers.get(key) ?? new Map<string, string>();
-  headers.set(key, known);
+  const last = headers.get(key);
+  if (last?.type === type) return last.header;
   const { alg, kid } = key.jwk;
-  const header = known.get(type) ?? encoded({ alg, kid, typ: type });
-  known.set(type, header);
+  const header = encoded({ alg, kid, typ: type });
+  headers.set(key, { type, header });
   return header;
 }
 
